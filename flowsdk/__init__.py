@@ -1,0 +1,65 @@
+"""Flows: data science in steps that run on a laptop, on AWS Batch and under Airflow.
+
+Importing this package imports nothing else: public names are loaded when they are first used
+(PEP 562), because every command line, every job and every DAG file pays for the import.
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+from flowsdk.version import VERSION as __version__
+
+_HOME = {
+    "FlowSpec": "flowsdk.flow",
+    "step": "flowsdk.steps",
+    "Parameter": "flowsdk.parameters",
+    "JSONType": "flowsdk.parameters",
+    "current": "flowsdk.current_task",
+    "batch": "flowsdk.decorators",
+    "resources": "flowsdk.decorators",
+    "retry": "flowsdk.decorators",
+    "timeout": "flowsdk.decorators",
+    "environment": "flowsdk.decorators",
+    "schedule": "flowsdk.decorators",
+    "Metaflow": "flowsdk.client",
+    "Flow": "flowsdk.client",
+    "Run": "flowsdk.client",
+    "Step": "flowsdk.client",
+    "Task": "flowsdk.client",
+    "DataArtifact": "flowsdk.client",
+    "metadata": "flowsdk.client",
+    "get_metadata": "flowsdk.client",
+}
+
+__all__ = ["__version__", *_HOME]
+
+if TYPE_CHECKING:
+    from flowsdk.client import (
+        DataArtifact,
+        Flow,
+        Metaflow,
+        Run,
+        Step,
+        Task,
+        get_metadata,
+        metadata,
+    )
+    from flowsdk.current_task import current
+    from flowsdk.decorators import batch, environment, resources, retry, schedule, timeout
+    from flowsdk.flow import FlowSpec
+    from flowsdk.parameters import JSONType, Parameter
+    from flowsdk.steps import step
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _HOME:
+        raise AttributeError(f"module 'flowsdk' has no attribute {name!r}")
+    value = getattr(import_module(_HOME[name]), name)
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    return sorted([*globals(), *_HOME])

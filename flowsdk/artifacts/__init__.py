@@ -1,0 +1,1 @@
+"""What steps assign to ``self``: how it is serialized, stored, loaded and merged."""

@@ -1,0 +1,76 @@
+"""Which artifacts a join takes over from its inputs."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+from flowsdk.artifacts.scope import Scope
+from flowsdk.exception import (
+    FlowException,
+    MissingInMergeArtifactsException,
+    UnhandledInMergeArtifactsException,
+    did_you_mean,
+)
+from flowsdk.spec import ArtifactRef
+
+if TYPE_CHECKING:
+    from flowsdk.runtime.inputs import Inputs
+
+
+def merged_refs(
+    scope: Scope | None,
+    assigned: Mapping[str, Any],
+    inputs: Inputs,
+    exclude: Sequence[str],
+    include: Sequence[str],
+) -> dict[str, ArtifactRef]:
+    """The references that ``merge_artifacts`` adds; see ``FlowSpec.merge_artifacts``.
+
+    Args:
+        scope: The join's own artifacts.
+        assigned: What the join has assigned so far.
+        inputs: Its inputs.
+        exclude: Names not to take.
+        include: If given, the only names to take.
+    """
+    if scope is None or not hasattr(inputs, "scopes"):
+        raise FlowException(
+            "merge_artifacts() was called outside a join: it needs the 'inputs' argument of a join."
+        )
+    if include and exclude:
+        raise FlowException("merge_artifacts() takes either 'include' or 'exclude', found both.")
+    available: dict[str, dict[str, ArtifactRef]] = {}
+    for input_scope in inputs.scopes:
+        for name, ref in input_scope.refs.items():
+            if ref.kind == "artifact":
+                available.setdefault(name, {}).setdefault(ref.digest, ref)
+    missing = sorted(name for name in include if name not in available and name not in assigned)
+    if missing:
+        raise MissingInMergeArtifactsException(
+            f"merge_artifacts(include=…): no input has {', '.join(map(repr, missing))}."
+            f"{did_you_mean(missing[0], available)}",
+            missing,
+        )
+    names = [
+        name
+        for name in sorted(available)
+        if name not in assigned and name not in exclude and (not include or name in include)
+    ]
+    conflicts = [name for name in names if len(available[name]) > 1]
+    if conflicts:
+        details = "; ".join(
+            f"{name!r} is {' or '.join(_shown(ref) for ref in available[name].values())}"
+            for name in conflicts[:5]
+        )
+        raise UnhandledInMergeArtifactsException(
+            f"merge_artifacts(): the inputs disagree on {len(conflicts)} artifact"
+            f"{'s' * (len(conflicts) != 1)}: {details}. Assign each of them in the join before the "
+            f"call, or exclude it.",
+            conflicts,
+        )
+    return {name: next(iter(available[name].values())) for name in names}
+
+
+def _shown(ref: ArtifactRef) -> str:
+    return f"{ref.preview or ref.type} (from {ref.origin.rsplit('/', 1)[0]})"

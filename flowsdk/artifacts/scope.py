@@ -1,0 +1,145 @@
+"""The artifacts that one flow object sees: loaded when touched, stored when changed."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any, Literal
+
+from flowsdk.artifacts.preview import preview
+from flowsdk.artifacts.serializer import (
+    SERIALIZER,
+    Payload,
+    deserialize,
+    qualified_name,
+    serialize,
+)
+from flowsdk.datastore.blobs import BlobStore
+from flowsdk.datastore.storage import Storage
+from flowsdk.exception import ArtifactNotFound, did_you_mean
+from flowsdk.spec import ArtifactRef
+
+#: Values of these types cannot change in place: loaded and not reassigned means unchanged.
+_IMMUTABLE = (bool, int, float, complex, str, bytes, type(None))
+_PARALLEL = 16
+#: How much of its siblings' same artifact a join reads ahead, in bytes.
+_READ_AHEAD = 64 * 1024 * 1024
+_READ_AHEAD_COUNT = 256
+
+
+class Scope:
+    """References to the artifacts visible at one place, and their values once loaded.
+
+    Args:
+        storage: Where the blobs lie.
+        blobs: The blobs.
+        refs: The visible artifacts.
+    """
+
+    def __init__(self, storage: Storage, blobs: BlobStore, refs: Mapping[str, ArtifactRef]) -> None:
+        self._storage = storage
+        self.blobs = blobs
+        self.refs = dict(refs)
+        self._siblings: Sequence[Scope] = ()
+        self._position = 0
+        self._ahead: dict[str, memoryview] = {}
+
+    def load(self, name: str) -> Any:
+        """The value of an artifact, freshly deserialized.
+
+        Raises:
+            ArtifactNotFound: There is none of that name; the message names near misses.
+        """
+        ref = self.refs.get(name)
+        if ref is None:
+            raise ArtifactNotFound(f"No artifact {name!r} here.{did_you_mean(name, self.refs)}")
+        if self._siblings and name not in self._ahead:
+            self._read_ahead(name)
+        content = self._ahead.pop(name, None)
+        return deserialize(self.blobs.get(ref.digest) if content is None else content)
+
+    def changed(
+        self,
+        values: Mapping[str, Any],
+        loaded: Mapping[str, Any],
+        origin: str,
+        kinds: Mapping[str, Literal["parameter", "constant"]],
+    ) -> dict[str, ArtifactRef]:
+        """Store the values that are new or changed.
+
+        Args:
+            values: Everything that the flow object holds.
+            loaded: The objects that were loaded from this scope, by name.
+            origin: ``step/task/attempt`` of the task that stores them.
+            kinds: Of the names that are not ordinary artifacts.
+
+        Returns:
+            A reference for every name in ``values``; the old one where nothing changed.
+
+        Raises:
+            UnpicklableArtifact: A value cannot be serialized. Nothing has been stored then.
+        """
+        refs: dict[str, ArtifactRef] = {}
+        payloads: list[Payload] = []
+        for name, value in values.items():
+            old = self.refs.get(name)
+            if old and (old.kind != "artifact" or _same_atom(value, name, loaded)):
+                # Parameters and constants are read-only: a change in place stays in its step.
+                refs[name] = old
+                continue
+            payload = serialize(value, name)
+            if old and old.digest == payload.digest:
+                refs[name] = old
+                continue
+            payloads.append(payload)
+            refs[name] = ArtifactRef(
+                digest=payload.digest,
+                size=payload.size,
+                type=qualified_name(type(value)),
+                serializer=SERIALIZER,
+                origin=origin,
+                kind=kinds.get(name, "artifact"),
+                preview=preview(value),
+            )
+        self._store(payloads)
+        return refs
+
+    def _store(self, payloads: Sequence[Payload]) -> None:
+        if len(payloads) > 1 and self._storage.remote:
+            with ThreadPoolExecutor(min(_PARALLEL, len(payloads))) as pool:
+                list(pool.map(lambda p: self.blobs.put(p.parts, p.digest), payloads))
+        else:
+            for payload in payloads:
+                self.blobs.put(payload.parts, payload.digest)
+
+    def _read_ahead(self, name: str) -> None:
+        """Fetch the same artifact of this and the next siblings at once: a join reads them in turn."""
+        wanted: list[tuple[Scope, ArtifactRef]] = []
+        room = _READ_AHEAD
+        for scope in self._siblings[self._position : self._position + _READ_AHEAD_COUNT]:
+            ref = scope.refs.get(name)
+            if ref is None or name in scope._ahead:
+                continue
+            room -= ref.size
+            if wanted and room < 0:
+                break
+            wanted.append((scope, ref))
+        if len(wanted) < 2:
+            return
+        with ThreadPoolExecutor(min(_PARALLEL, len(wanted))) as pool:
+            contents = list(pool.map(lambda item: self.blobs.get(item[1].digest), wanted))
+        for (scope, _), content in zip(wanted, contents):
+            scope._ahead[name] = content
+
+
+def _same_atom(value: Any, name: str, loaded: Mapping[str, Any]) -> bool:
+    return type(value) in _IMMUTABLE and name in loaded and loaded[name] is value
+
+
+def link_siblings(scopes: Iterable[Scope]) -> None:
+    """Let the inputs of a join read ahead for each other, where reading waits for a network."""
+    linked = list(scopes)
+    for position, scope in enumerate(linked):
+        if scope._storage.remote and len(linked) > 1:
+            scope._siblings = linked
+            scope._position = position

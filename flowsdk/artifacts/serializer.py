@@ -1,0 +1,189 @@
+"""Values to bytes and back: pickle protocol 5 with large buffers laid out beside the pickle.
+
+Layout of the content (numbers little endian): ``version (4) | number of buffers (4) | length of the
+pickle (8) | length of each buffer (8 each)``, then the pickle, then each buffer on a 64-byte
+boundary. Arrays and frames are neither copied into the pickle nor out of it, and a mapped blob can
+be used in place.
+"""
+
+from __future__ import annotations
+
+import io
+import pickle
+import struct
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from functools import cached_property
+from typing import Any
+
+from flowsdk.datastore.blobs import digest_of
+from flowsdk.datastore.storage import Buffer
+from flowsdk.exception import CorruptBlob, UnpicklableArtifact
+
+SERIALIZER = "pickle"
+_VERSION = 1
+_HEAD = struct.Struct("<IIQ")
+_ALIGN = 64
+#: Smaller buffers go into the pickle: a buffer of their own costs more than the copy saves.
+_OUT_OF_BAND_FROM = 4096
+#: How deep an unpicklable value is searched for the member to blame.
+_SEARCH_DEPTH = 6
+
+
+@dataclass(frozen=True)
+class Payload:
+    """A serialized value.
+
+    Attributes:
+        parts: The content, to be concatenated.
+    """
+
+    parts: Sequence[Buffer] = field(repr=False)
+
+    @cached_property
+    def size(self) -> int:
+        """Bytes."""
+        return sum(memoryview(part).nbytes for part in self.parts)
+
+    @cached_property
+    def digest(self) -> str:
+        """Names the content."""
+        return digest_of(self.parts)
+
+
+def serialize(value: Any, name: str = "value") -> Payload:
+    """The payload of ``value``; it refers to the value's own buffers, which must not change.
+
+    Args:
+        value: Anything that pickle or cloudpickle can handle.
+        name: What to call it in an error.
+
+    Raises:
+        UnpicklableArtifact: Neither can; the message names the member to blame.
+    """
+    buffers: list[memoryview] = []
+    try:
+        stream = dump(value, buffers)
+    except RecursionError:
+        raise
+    except Exception as error:  # pickling runs arbitrary __reduce__ methods
+        path, culprit = _find_culprit(value, name)
+        raise UnpicklableArtifact(
+            f"Artifact {name!r} of type {_type_name(value)} cannot be serialized: {path} is a "
+            f"{_type_name(culprit)} ({error}). Assign something that can be pickled, or keep it in "
+            f"a local variable."
+        ) from error
+    sizes = [buffer.nbytes for buffer in buffers]
+    head = _HEAD.pack(_VERSION, len(buffers), len(stream)) + struct.pack(f"<{len(sizes)}Q", *sizes)
+    parts: list[Buffer] = [head, stream]
+    at = len(head) + len(stream)
+    for buffer in buffers:
+        gap = -at % _ALIGN
+        parts += [bytes(gap), buffer]
+        at += gap + buffer.nbytes
+    return Payload(parts)
+
+
+def deserialize(content: memoryview) -> Any:
+    """The value that :func:`serialize` wrote.
+
+    Args:
+        content: The whole content. Buffers of the value refer to it, so it must not be reused.
+
+    Raises:
+        CorruptBlob: The content is of another format or version.
+    """
+    if content.nbytes < _HEAD.size:
+        raise CorruptBlob(f"An artifact's content has only {content.nbytes} bytes.")
+    version, count, pickle_size = _HEAD.unpack(content[: _HEAD.size])
+    if version != _VERSION:
+        raise CorruptBlob(
+            f"An artifact was written in format {version}; this flowsdk reads format {_VERSION}."
+        )
+    at = _HEAD.size + 8 * count
+    sizes = struct.unpack(f"<{count}Q", content[_HEAD.size : at])
+    stream = content[at : at + pickle_size]
+    at += pickle_size
+    buffers = []
+    for size in sizes:
+        at += -at % _ALIGN
+        buffers.append(content[at : at + size])
+        at += size
+    return pickle.loads(stream, buffers=buffers)
+
+
+def dump(value: Any, buffers: list[memoryview] | None = None) -> bytes:
+    """A protocol-5 pickle of ``value``, its large buffers appended to ``buffers`` if given.
+
+    Plain pickle first: it is fastest and stores what is importable by name, so that a class of the
+    flow file stays that class in every step. What it cannot store – lambdas, local functions and
+    classes – cloudpickle stores by value.
+    """
+    collected: list[memoryview] = []
+    keep = None if buffers is None else _collector(collected)
+    stream = io.BytesIO()
+    try:
+        pickle.Pickler(stream, protocol=5, buffer_callback=keep).dump(value)
+    except (pickle.PicklingError, AttributeError, TypeError):
+        import cloudpickle
+
+        collected.clear()
+        stream = io.BytesIO()
+        cloudpickle.Pickler(stream, protocol=5, buffer_callback=keep).dump(value)
+    if buffers is not None:
+        buffers += collected
+    return stream.getvalue()
+
+
+def _collector(buffers: list[memoryview]) -> Any:
+    def keep_in_band(buffer: pickle.PickleBuffer) -> bool:
+        try:
+            raw = buffer.raw()
+        except BufferError:  # not contiguous
+            return True
+        if raw.nbytes < _OUT_OF_BAND_FROM:
+            return True
+        buffers.append(raw)
+        return False
+
+    return keep_in_band
+
+
+def _find_culprit(value: Any, path: str, depth: int = 0) -> tuple[str, Any]:
+    """The path to, and the value of, the innermost member that cannot be pickled."""
+    if depth < _SEARCH_DEPTH:
+        for step, member in _members(value):
+            if not _picklable(member):
+                return _find_culprit(member, path + step, depth + 1)
+    return path, value
+
+
+def _members(value: Any) -> list[tuple[str, Any]]:
+    if isinstance(value, dict):
+        return [(f"[{key!r}]", member) for key, member in value.items()]
+    if isinstance(value, (list, tuple)):
+        return [(f"[{index}]", member) for index, member in enumerate(value)]
+    if isinstance(value, (set, frozenset)):
+        return [("{…}", member) for member in value]
+    state = getattr(value, "__dict__", None)
+    if isinstance(state, dict):
+        return [(f".{key}", member) for key, member in state.items()]
+    return []
+
+
+def _picklable(value: Any) -> bool:
+    try:
+        dump(value)
+    except Exception:  # noqa: BLE001  # pickling runs arbitrary __reduce__ methods
+        return False
+    return True
+
+
+def _type_name(value: Any) -> str:
+    kind = type(value)
+    return kind.__qualname__ if kind.__module__ == "builtins" else qualified_name(kind)
+
+
+def qualified_name(kind: type) -> str:
+    """``module.Class`` of a type."""
+    return f"{kind.__module__}.{kind.__qualname__}"

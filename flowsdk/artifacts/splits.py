@@ -1,0 +1,84 @@
+"""The values of a foreach, stored so that each split reads its own and no other.
+
+Content: ``number of values (8) | offset of each value (8 each) | end (8)``, then one pickle per
+value. Ten thousand tasks thus read ten thousand small ranges, not ten thousand copies of the list.
+"""
+
+from __future__ import annotations
+
+import pickle
+import struct
+from collections.abc import Iterable, Iterator
+from typing import Any
+
+from flowsdk.artifacts.preview import split_label
+from flowsdk.artifacts.serializer import dump
+from flowsdk.datastore.blobs import BlobStore
+from flowsdk.exception import InvalidNextException, UnpicklableArtifact
+from flowsdk.spec import ForeachFrame, Splits
+
+_NUMBER = struct.Struct("<Q")
+
+
+def split_values(value: Any, var: str) -> list[Any]:
+    """What a foreach over ``value`` iterates over: items of a mapping, elements of all else.
+
+    Raises:
+        InvalidNextException: It cannot be iterated over, or is empty.
+    """
+    if isinstance(value, dict):
+        return list(value.items())
+    try:
+        values = list(value)
+    except TypeError as error:
+        raise InvalidNextException(
+            f"foreach={var!r}: self.{var} is of type {type(value).__name__}, expected something "
+            f"that can be iterated over (a list, a dict, a range, a generator …)."
+        ) from error
+    if not values:
+        raise InvalidNextException(
+            f"foreach={var!r}: self.{var} is empty, expected at least one element: there would be "
+            f"no split to run."
+        )
+    return values
+
+
+def store_splits(blobs: BlobStore, var: str, values: list[Any]) -> Splits:
+    """Store the values of a foreach.
+
+    Raises:
+        UnpicklableArtifact: One of them cannot be serialized.
+    """
+    pickles = []
+    for index, value in enumerate(values):
+        try:
+            pickles.append(dump(value))
+        except Exception as error:  # pickling runs arbitrary __reduce__ methods
+            raise UnpicklableArtifact(
+                f"foreach={var!r}: element {index} of type {type(value).__name__} cannot be "
+                f"serialized ({error})."
+            ) from error
+    digest = blobs.put([_index(pickles), *pickles], compress=False)
+    labels = tuple(split_label(value, index) for index, value in enumerate(values))
+    return Splits(var=var, count=len(values), values=digest, labels=labels)
+
+
+def load_split(blobs: BlobStore, frame: ForeachFrame) -> Any:
+    """The value of one split."""
+    entry = blobs.get_range(frame.values, _NUMBER.size * (1 + frame.index), 2 * _NUMBER.size)
+    start, end = _NUMBER.unpack(entry[:8])[0], _NUMBER.unpack(entry[8:])[0]
+    return pickle.loads(blobs.get_range(frame.values, start, end - start))
+
+
+def _index(pickles: Iterable[bytes]) -> bytes:
+    sizes = [len(data) for data in pickles]
+
+    def offsets() -> Iterator[int]:
+        at = _NUMBER.size * (2 + len(sizes))
+        yield len(sizes)
+        for size in sizes:
+            yield at
+            at += size
+        yield at
+
+    return b"".join(_NUMBER.pack(number) for number in offsets())

@@ -1,0 +1,163 @@
+"""Content-addressed blobs: equal content is stored once and never sent again.
+
+A blob is ``magic (4) | codec (1) | reserved (3) | content size (8, little endian) | padding`` up to
+64 bytes, then the content, compressed if the codec says so. The digest names the *content*, before
+compression, so that a changed compression setting does not change what a value is called. The
+header's length keeps buffers inside the content aligned when a blob is mapped.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import struct
+from collections.abc import Sequence
+
+from flowsdk.datastore import keys
+from flowsdk.datastore.storage import Buffer, Storage
+from flowsdk.exception import CorruptBlob
+
+MAGIC = b"FLB1"
+HEADER = struct.Struct("<4sB3xQ48x")
+RAW, ZSTD = 0, 1
+#: Below this, compressing saves less than a request's overhead.
+_COMPRESS_FROM = 16 * 1024
+#: How much of the content is tried, in the middle, to see whether compression pays.
+_SAMPLE = 64 * 1024
+#: Compress if the sample shrinks below this share. Level 1 writes some 0.5 GB/s a core.
+_PAYS_BELOW = 0.8
+_LEVEL = 1
+#: Below this, one conditional PUT is cheaper than asking first whether the blob is there.
+_ASK_FROM = 256 * 1024
+
+
+class BlobStore:
+    """The blobs of one flow.
+
+    Args:
+        storage: Where the bytes lie.
+        flow: Name of the flow.
+    """
+
+    def __init__(self, storage: Storage, flow: str) -> None:
+        self._storage = storage
+        self._flow = flow
+
+    def put(
+        self, parts: Sequence[Buffer], digest: str | None = None, compress: bool = True
+    ) -> str:
+        """Store the concatenation of ``parts`` unless it is there. Returns its digest.
+
+        Args:
+            parts: The content.
+            digest: Its digest if the caller has it already.
+            compress: Whether it may be compressed; not if it is to be read by range.
+        """
+        content_digest = digest or digest_of(parts)
+        key = keys.blob(self._flow, content_digest)
+        size = sum(memoryview(part).nbytes for part in parts)
+        if size >= _ASK_FROM and self._storage.exists(key):
+            return content_digest
+        packed = _compress(parts, size) if compress else None
+        codec = RAW if packed is None else ZSTD
+        header = HEADER.pack(MAGIC, codec, size)
+        self._storage.write(key, [header, *(packed or parts)], if_absent=True)
+        return content_digest
+
+    def get(self, digest: str) -> memoryview:
+        """The content of a blob; privately writable, mapped where the storage can.
+
+        Raises:
+            KeyNotFound: There is no such blob.
+            CorruptBlob: Its content is not what its digest says.
+        """
+        key = keys.blob(self._flow, digest)
+        stored = self._storage.view(key)
+        codec, size = self._parse(stored[: HEADER.size], key)
+        content = stored[HEADER.size :]
+        if codec == ZSTD:
+            content = memoryview(bytearray(_decompress(content, size)))
+        if content.nbytes != size or digest_of([content]) != digest:
+            raise CorruptBlob(
+                f"Blob {self._storage.uri(key)}: its content does not match its digest. "
+                f"Delete the object and run the task that wrote it again."
+            )
+        return content
+
+    def get_range(self, digest: str, start: int, length: int) -> bytes:
+        """``length`` bytes of a blob's content from ``start``, not verified against the digest.
+
+        Raises:
+            KeyNotFound: There is no such blob.
+            CorruptBlob: It is not a blob, or shorter than asked for.
+        """
+        key = keys.blob(self._flow, digest)
+        # One request for header and data when the range is near the start, which it mostly is.
+        head = self._storage.read(key, 0, HEADER.size + start + length if start < 65536 else 64)
+        codec, size = self._parse(memoryview(head)[: HEADER.size], key)
+        if codec != RAW:
+            return bytes(self.get(digest)[start : start + length])
+        data = head[HEADER.size + start :]
+        if len(data) < length and start >= 65536:
+            data = self._storage.read(key, HEADER.size + start, length)
+        if len(data) < length:
+            raise CorruptBlob(
+                f"Blob {self._storage.uri(key)}: found {size} bytes of content, expected at least "
+                f"{start + length}."
+            )
+        return data
+
+    def _parse(self, header: memoryview, key: str) -> tuple[int, int]:
+        if header.nbytes < HEADER.size or header[:4] != MAGIC:
+            raise CorruptBlob(
+                f"Blob {self._storage.uri(key)}: found {bytes(header[:4])!r} at its start, "
+                f"expected {MAGIC!r}. It was not written by flowsdk, or by a newer version."
+            )
+        _, codec, size = HEADER.unpack(header)
+        if codec not in (RAW, ZSTD):
+            raise CorruptBlob(f"Blob {self._storage.uri(key)}: unknown compression {codec}.")
+        return codec, size
+
+
+def digest_of(parts: Sequence[Buffer]) -> str:
+    """SHA-256 of the concatenation of ``parts``, in hex.
+
+    SHA-256 because S3 can verify it, every Python has it, and CPUs have instructions for it.
+    """
+    hasher = hashlib.sha256()
+    for part in parts:
+        hasher.update(part)
+    return hasher.hexdigest()
+
+
+def _compress(parts: Sequence[Buffer], size: int) -> list[bytes] | None:
+    """The compressed content, or None if it is not worth it."""
+    if size < _COMPRESS_FROM:
+        return None
+    try:
+        import zstandard
+    except ImportError:  # an optional gain: without it blobs are merely larger
+        return None
+    largest = max((memoryview(part).cast("B") for part in parts), key=lambda part: part.nbytes)
+    middle = max(0, (largest.nbytes - _SAMPLE) // 2)
+    sample = largest[middle : middle + _SAMPLE]
+    compressor = zstandard.ZstdCompressor(level=_LEVEL)
+    if len(compressor.compress(sample)) > _PAYS_BELOW * sample.nbytes:
+        return None
+    stream = compressor.compressobj(size=size)
+    packed = [stream.compress(part) for part in parts]
+    return [*packed, stream.flush()]
+
+
+def _decompress(content: memoryview, size: int) -> bytes:
+    try:
+        import zstandard
+    except ImportError as error:
+        raise CorruptBlob(
+            "This artifact is compressed with zstd and the package 'zstandard' is not installed "
+            "here. Install it (pip install zstandard)."
+        ) from error
+    try:
+        data: bytes = zstandard.ZstdDecompressor().decompress(content, max_output_size=size)
+    except zstandard.ZstdError as error:
+        raise CorruptBlob(f"A compressed blob cannot be read: {error}.") from error
+    return data

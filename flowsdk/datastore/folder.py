@@ -1,0 +1,104 @@
+"""A datastore in a folder."""
+
+from __future__ import annotations
+
+import mmap
+import os
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from urllib.parse import unquote, urlsplit
+
+from flowsdk.datastore.storage import Buffer, Storage
+from flowsdk.exception import DatastoreError, KeyNotFound
+
+#: From this size on an object is mapped instead of read; below, a page fault costs more than a copy.
+_MAP_FROM = 256 * 1024
+
+
+class FolderStorage(Storage):
+    """Objects as files below a folder.
+
+    How it works:
+        A file is written under a temporary name beside its place and then linked or renamed into
+        it, so a killed writer leaves nothing that a reader could take for an object.
+
+    Args:
+        root: The folder, as a path or a ``file://`` URI; made when first written to.
+    """
+
+    def __init__(self, root: str) -> None:
+        path = unquote(urlsplit(root).path) if root.startswith("file://") else root
+        self._folder = Path(path).expanduser().absolute()
+        self.root = str(self._folder)
+
+    def read(self, key: str, start: int = 0, length: int | None = None) -> bytes:
+        try:
+            with open(self._folder / key, "rb") as file:
+                file.seek(start)
+                return file.read(-1 if length is None else length)
+        except (FileNotFoundError, NotADirectoryError):
+            raise KeyNotFound(f"No object {self.uri(key)}.") from None
+        except OSError as error:
+            raise DatastoreError(f"Cannot read {self.uri(key)}: {error}.") from error
+
+    def view(self, key: str) -> memoryview:
+        try:
+            with open(self._folder / key, "rb") as file:
+                size = os.fstat(file.fileno()).st_size
+                if size >= _MAP_FROM:
+                    # ACCESS_COPY: whoever mutates an array changes private pages, never the file.
+                    return memoryview(mmap.mmap(file.fileno(), size, access=mmap.ACCESS_COPY))
+                return memoryview(bytearray(file.read()))
+        except (FileNotFoundError, NotADirectoryError):
+            raise KeyNotFound(f"No object {self.uri(key)}.") from None
+        except OSError as error:
+            raise DatastoreError(f"Cannot read {self.uri(key)}: {error}.") from error
+
+    def write(self, key: str, parts: Sequence[Buffer], *, if_absent: bool = False) -> bool:
+        path = self._folder / key
+        if if_absent and path.exists():
+            return False
+        temporary = path.with_name(f".{path.name}.{os.getpid()}.{os.urandom(4).hex()}.tmp")
+        try:
+            path.parent.mkdir(parents=True, exist_ok=True)
+            try:
+                with open(temporary, "wb") as file:
+                    for part in parts:
+                        file.write(part)
+                return _place(temporary, path, if_absent)
+            finally:
+                temporary.unlink(missing_ok=True)
+        except OSError as error:
+            raise DatastoreError(f"Cannot write {self.uri(key)}: {error}.") from error
+
+    def exists(self, key: str) -> bool:
+        return (self._folder / key).is_file()
+
+    def keys(self, prefix: str) -> Iterator[str]:
+        found = []
+        for folder, _, names in os.walk(self._folder / prefix):
+            relative = Path(folder).relative_to(self._folder).as_posix()
+            found += [f"{relative}/{name}" for name in names if not _is_temporary(name)]
+        yield from sorted(found)
+
+    def children(self, prefix: str) -> list[str]:
+        try:
+            names = os.listdir(self._folder / prefix)
+        except (FileNotFoundError, NotADirectoryError):
+            return []
+        return sorted(name for name in names if not _is_temporary(name))
+
+
+def _place(temporary: Path, path: Path, if_absent: bool) -> bool:
+    if not if_absent:
+        os.replace(temporary, path)
+        return True
+    try:
+        os.link(temporary, path)
+    except FileExistsError:
+        return False
+    return True
+
+
+def _is_temporary(name: str) -> bool:
+    return name.startswith(".") and name.endswith(".tmp")

@@ -1,0 +1,193 @@
+"""A datastore in S3."""
+
+from __future__ import annotations
+
+import io
+import threading
+from collections.abc import Iterator, Sequence
+from typing import TYPE_CHECKING, Any
+
+from flowsdk.datastore.storage import Buffer, Storage
+from flowsdk.exception import DatastoreError, KeyNotFound, UsageError
+
+if TYPE_CHECKING:
+    from collections.abc import Buffer as WritableBuffer
+
+#: From this size on an object is sent in parallel parts. S3 takes up to 5 GiB in one PUT, but one
+#: connection does not fill a link. https://docs.aws.amazon.com/AmazonS3/latest/userguide/qfacts.html
+_MULTIPART_FROM = 32 * 1024 * 1024
+#: Connections a client keeps; boto3's default of 10 would queue the parallel reads of a join.
+_CONNECTIONS = 64
+_MISSING = {"NoSuchKey", "404", "NotFound"}
+
+
+class S3Storage(Storage):
+    """Objects under a prefix of a bucket.
+
+    How it works:
+        ``if_absent`` is S3's conditional write (``If-None-Match: *``), so the first of several
+        concurrent writers wins. Throttling and server errors are retried by botocore.
+
+    Args:
+        root: ``s3://bucket/prefix``.
+        client: A boto3 S3 client; by default one is made from the environment when first needed.
+
+    Raises:
+        UsageError: ``root`` names no bucket.
+    """
+
+    remote = True
+
+    def __init__(self, root: str, client: Any = None) -> None:
+        bucket, _, prefix = root.removeprefix("s3://").rstrip("/").partition("/")
+        if not bucket:
+            raise UsageError(f"Datastore root {root!r} names no bucket: expected s3://bucket/prefix.")
+        self.bucket = bucket
+        self._prefix = f"{prefix}/" if prefix else ""
+        self.root = f"s3://{bucket}/{prefix}".rstrip("/")
+        self._client = client
+        self._lock = threading.Lock()
+
+    @property
+    def client(self) -> Any:
+        """The boto3 client; made once, safe to share between threads."""
+        with self._lock:
+            if self._client is None:
+                self._client = make_client()
+        return self._client
+
+    def read(self, key: str, start: int = 0, length: int | None = None) -> bytes:
+        if length == 0:
+            return b""
+        extra = {}
+        if start or length is not None:
+            end = "" if length is None else start + length - 1
+            extra["Range"] = f"bytes={start}-{end}"
+        with _translated(self.uri(key)):
+            response = self.client.get_object(Bucket=self.bucket, Key=self._prefix + key, **extra)
+            body: bytes = response["Body"].read()
+            return body
+
+    def write(self, key: str, parts: Sequence[Buffer], *, if_absent: bool = False) -> bool:
+        size = sum(memoryview(part).nbytes for part in parts)
+        place = {"Bucket": self.bucket, "Key": self._prefix + key}
+        with _translated(self.uri(key)) as failure:
+            if size >= _MULTIPART_FROM:
+                if if_absent and self.exists(key):
+                    return False
+                self.client.upload_fileobj(_PartsReader(parts), **place)
+                return True
+            extra = {"IfNoneMatch": "*"} if if_absent else {}
+            failure.allow("PreconditionFailed", "412", "ConditionalRequestConflict")
+            self.client.put_object(Body=b"".join(parts), **place, **extra)
+        return not failure.met
+
+    def exists(self, key: str) -> bool:
+        with _translated(self.uri(key)) as failure:
+            failure.allow(*_MISSING)
+            self.client.head_object(Bucket=self.bucket, Key=self._prefix + key)
+        return not failure.met
+
+    def keys(self, prefix: str) -> Iterator[str]:
+        for page in self._pages(prefix, delimiter=""):
+            for item in page.get("Contents", ()):
+                yield item["Key"][len(self._prefix) :]
+
+    def children(self, prefix: str) -> list[str]:
+        names = set()
+        start = len(self._prefix) + len(prefix)
+        for page in self._pages(prefix, delimiter="/"):
+            names |= {item["Prefix"][start:-1] for item in page.get("CommonPrefixes", ())}
+            names |= {item["Key"][start:] for item in page.get("Contents", ())}
+        return sorted(names)
+
+    def _pages(self, prefix: str, delimiter: str) -> Iterator[dict[str, Any]]:
+        with _translated(self.uri(prefix)):
+            yield from self.client.get_paginator("list_objects_v2").paginate(
+                Bucket=self.bucket, Prefix=self._prefix + prefix, Delimiter=delimiter
+            )
+
+
+def make_client(session: Any = None) -> Any:
+    """A boto3 S3 client for many parallel requests.
+
+    Args:
+        session: The boto3 session to make it from; by default the environment's.
+    """
+    import boto3
+    from botocore.config import Config
+
+    config = Config(
+        max_pool_connections=_CONNECTIONS, retries={"mode": "adaptive", "total_max_attempts": 8}
+    )
+    return (session or boto3.session.Session()).client("s3", config=config)
+
+
+class _translated:  # noqa: N801  # reads as the verb it is: `with _translated(uri):`
+    """Turns botocore's errors into ours; error codes that are allowed set ``met`` instead."""
+
+    def __init__(self, uri: str) -> None:
+        self._uri = uri
+        self._allowed: set[str] = set()
+        self.met = False
+
+    def allow(self, *codes: str) -> None:
+        self._allowed |= set(codes)
+
+    def __enter__(self) -> _translated:
+        return self
+
+    def __exit__(self, kind: Any, error: BaseException | None, trace: Any) -> bool:
+        if error is None:
+            return False
+        from boto3.exceptions import Boto3Error
+        from botocore.exceptions import BotoCoreError, ClientError
+
+        if isinstance(error, ClientError):
+            code = str(error.response.get("Error", {}).get("Code", ""))
+            if code in self._allowed:
+                self.met = True
+                return True
+            if code in _MISSING:
+                raise KeyNotFound(f"No object {self._uri}.") from error
+        if isinstance(error, (ClientError, BotoCoreError, Boto3Error)):
+            raise DatastoreError(f"S3 request on {self._uri} failed: {error}") from error
+        return False
+
+
+class _PartsReader(io.RawIOBase):
+    """A file over several buffers, so that they need not be joined to be uploaded."""
+
+    def __init__(self, parts: Sequence[Buffer]) -> None:
+        self._parts = [memoryview(part).cast("B") for part in parts]
+        self._size = sum(part.nbytes for part in self._parts)
+        self._at = 0
+
+    def readable(self) -> bool:
+        return True
+
+    def seekable(self) -> bool:
+        return True
+
+    def tell(self) -> int:
+        return self._at
+
+    def seek(self, offset: int, whence: int = io.SEEK_SET) -> int:
+        base = {io.SEEK_SET: 0, io.SEEK_CUR: self._at, io.SEEK_END: self._size}[whence]
+        self._at = max(0, min(self._size, base + offset))
+        return self._at
+
+    def readinto(self, buffer: WritableBuffer) -> int:
+        target = memoryview(buffer).cast("B")
+        done, skip = 0, self._at
+        for part in self._parts:
+            if skip >= part.nbytes:
+                skip -= part.nbytes
+                continue
+            count = min(part.nbytes - skip, target.nbytes - done)
+            target[done : done + count] = part[skip : skip + count]
+            done, skip = done + count, 0
+            if done == target.nbytes:
+                break
+        self._at += done
+        return done

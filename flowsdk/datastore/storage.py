@@ -1,0 +1,103 @@
+"""Where bytes lie: a key-value store with atomic writes.
+
+The two kinds are a folder (:mod:`flowsdk.datastore.folder`) and S3 (:mod:`flowsdk.datastore.s3`).
+A storage knows nothing of flows: keys come from :mod:`flowsdk.datastore.keys`.
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Iterator, Sequence
+from typing import Any, Union
+
+from flowsdk.exception import UsageError
+
+Buffer = Union[bytes, bytearray, memoryview]
+
+
+class Storage(ABC):
+    """Objects under keys.
+
+    Purpose:
+        The few operations that everything else is built on, alike for a folder and for S3.
+    How it works:
+        A write is atomic: a reader sees the whole object or none. ``if_absent`` makes the first
+        writer win, also against a concurrent one.
+    What it does not do:
+        No deletion, no renaming, no caching. Objects are immutable but for log-free overwrites of
+        equal content.
+    """
+
+    #: URI of the root, without a slash at its end.
+    root: str
+    #: Whether a request waits for a network, so that doing several at once pays.
+    remote: bool = False
+
+    def uri(self, key: str) -> str:
+        """Full address of ``key``."""
+        return f"{self.root}/{key}"
+
+    @abstractmethod
+    def read(self, key: str, start: int = 0, length: int | None = None) -> bytes:
+        """``length`` bytes from ``start``, by default everything.
+
+        Raises:
+            KeyNotFound: There is no such object.
+            DatastoreError: It could not be read.
+        """
+
+    def view(self, key: str) -> memoryview:
+        """The whole object, mapped rather than copied where the storage can. Writable privately."""
+        return memoryview(bytearray(self.read(key)))
+
+    @abstractmethod
+    def write(self, key: str, parts: Sequence[Buffer], *, if_absent: bool = False) -> bool:
+        """Store the concatenation of ``parts``.
+
+        Args:
+            key: Where.
+            parts: The content, written in order without being joined where that saves a copy.
+            if_absent: Leave an object that is already there as it is.
+
+        Returns:
+            Whether this call's content is now there; False only with ``if_absent``.
+
+        Raises:
+            DatastoreError: It could not be written.
+        """
+
+    @abstractmethod
+    def exists(self, key: str) -> bool:
+        """Whether there is such an object."""
+
+    @abstractmethod
+    def keys(self, prefix: str) -> Iterator[str]:
+        """Every key that begins with ``prefix`` (which ends with ``/``), sorted."""
+
+    @abstractmethod
+    def children(self, prefix: str) -> list[str]:
+        """Names one level below ``prefix`` (which ends with ``/``), folders and objects, sorted."""
+
+
+def open_storage(root: str, client: Any = None) -> Storage:
+    """The storage at ``root``.
+
+    Args:
+        root: ``s3://bucket/prefix``, ``file:///folder`` or a folder's path.
+        client: A boto3 S3 client to use; by default one is made from the environment when needed.
+
+    Raises:
+        UsageError: The URI's scheme is not known.
+    """
+    scheme, separator, _ = root.partition("://")
+    if not separator or scheme == "file":
+        from flowsdk.datastore.folder import FolderStorage
+
+        return FolderStorage(root)
+    if scheme == "s3":
+        from flowsdk.datastore.s3 import S3Storage
+
+        return S3Storage(root, client)
+    raise UsageError(
+        f"Datastore root {root!r}: found scheme {scheme!r}, expected s3://bucket/prefix or a folder."
+    )

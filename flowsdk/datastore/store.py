@@ -1,0 +1,164 @@
+"""What lies in the datastore of one flow, in the flow's own words."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any
+
+from flowsdk.datastore import keys
+from flowsdk.datastore.blobs import BlobStore
+from flowsdk.datastore.storage import Storage, open_storage
+from flowsdk.exception import KeyNotFound
+from flowsdk.spec import RunEnd, RunSpec, TaskRef, TaskResult, TaskSpec
+
+#: Parallel reads of a join's parents; S3 answers a small GET in some 20 ms, so this hides it.
+_PARALLEL_READS = 32
+
+
+class FlowDatastore:
+    """Runs, specs, results, logs, code packages and blobs of one flow.
+
+    Args:
+        storage: Where the bytes lie.
+        flow: Name of the flow.
+    """
+
+    def __init__(self, storage: Storage, flow: str) -> None:
+        self.storage = storage
+        self.flow = flow
+        self.blobs = BlobStore(storage, flow)
+
+    @classmethod
+    def at(cls, root: str, flow: str, client: Any = None) -> FlowDatastore:
+        """The datastore of ``flow`` below ``root``; see ``open_storage`` for the arguments."""
+        return cls(open_storage(root, client), flow)
+
+    # -- documents
+
+    def write_run(self, spec: RunSpec) -> bool:
+        """Store a RunSpec unless the run has one. Returns whether this one was stored."""
+        key = keys.run_document(self.flow, spec.run)
+        return self.storage.write(key, [spec.to_json()], if_absent=True)
+
+    def read_run(self, run: str) -> RunSpec:
+        """The RunSpec of ``run``; raises KeyNotFound."""
+        key = keys.run_document(self.flow, run)
+        return RunSpec.from_json(self.storage.read(key), self.storage.uri(key))
+
+    def write_run_end(self, run: str, end: RunEnd) -> None:
+        """Note that a laptop's run has ended."""
+        self.storage.write(keys.run_end(self.flow, run), [end.to_json()])
+
+    def read_run_end(self, run: str) -> RunEnd | None:
+        """How a laptop's run ended; None while it runs, and for runs under Airflow."""
+        key = keys.run_end(self.flow, run)
+        try:
+            return RunEnd.from_json(self.storage.read(key), self.storage.uri(key))
+        except KeyNotFound:
+            return None
+
+    def write_spec(self, spec: TaskSpec) -> bool:
+        """Store a TaskSpec unless the attempt has one. Returns whether this one was stored."""
+        key = keys.spec(self.flow, spec.run, spec.ref)
+        return self.storage.write(key, [spec.to_json()], if_absent=True)
+
+    def spec_uri(self, run: str, ref: TaskRef) -> str:
+        """Where the TaskSpec of an attempt lies: all that a job is told."""
+        return self.storage.uri(keys.spec(self.flow, run, ref))
+
+    def read_spec(self, run: str, ref: TaskRef) -> TaskSpec:
+        """The TaskSpec of an attempt; raises KeyNotFound."""
+        key = keys.spec(self.flow, run, ref)
+        return TaskSpec.from_json(self.storage.read(key), self.storage.uri(key))
+
+    def write_result(self, result: TaskResult) -> bool:
+        """Commit an attempt. The first result wins; returns whether it was this one."""
+        key = keys.result(self.flow, result.run, result.ref)
+        return self.storage.write(key, [result.to_json()], if_absent=True)
+
+    def result_uri(self, run: str, ref: TaskRef) -> str:
+        """Where the TaskResult of an attempt lies."""
+        return self.storage.uri(keys.result(self.flow, run, ref))
+
+    def read_result(self, run: str, ref: TaskRef) -> TaskResult:
+        """The TaskResult of an attempt; raises KeyNotFound while it has none."""
+        key = keys.result(self.flow, run, ref)
+        return TaskResult.from_json(self.storage.read(key), self.storage.uri(key))
+
+    def find_result(self, run: str, ref: TaskRef) -> TaskResult | None:
+        """The TaskResult of an attempt, or None while it has none."""
+        try:
+            return self.read_result(run, ref)
+        except KeyNotFound:
+            return None
+
+    def read_results(self, run: str, refs: Iterable[TaskRef]) -> list[TaskResult]:
+        """The results of several attempts, read in parallel, in the order asked for."""
+        wanted = list(refs)
+        if len(wanted) <= 1:
+            return [self.read_result(run, ref) for ref in wanted]
+        with ThreadPoolExecutor(min(_PARALLEL_READS, len(wanted))) as pool:
+            return list(pool.map(lambda ref: self.read_result(run, ref), wanted))
+
+    # -- logs
+
+    def write_log_chunk(self, run: str, ref: TaskRef, number: int, data: bytes) -> None:
+        """Store chunk ``number`` of an attempt's log."""
+        self.storage.write(keys.log_chunk(self.flow, run, ref, number), [data])
+
+    def read_log_chunk(self, run: str, ref: TaskRef, number: int) -> bytes | None:
+        """Chunk ``number`` of an attempt's log, or None if it is not there (yet)."""
+        try:
+            return self.storage.read(keys.log_chunk(self.flow, run, ref, number))
+        except KeyNotFound:
+            return None
+
+    def log_chunks(self, run: str, ref: TaskRef, start: int = 0) -> Iterator[bytes]:
+        """The chunks of an attempt's log from ``start`` on, as far as there are any."""
+        number = start
+        while (data := self.read_log_chunk(run, ref, number)) is not None:
+            yield data
+            number += 1
+
+    # -- what there is
+
+    def runs(self) -> list[str]:
+        """Ids of all runs, sorted."""
+        return [keys.name_of(name) for name in self.storage.children(keys.runs(self.flow))]
+
+    def steps(self, run: str) -> list[str]:
+        """Steps of a run that have tasks, sorted by name."""
+        names = self.storage.children(keys.run(self.flow, run))
+        documents = {keys.RUN_DOCUMENT, keys.RUN_END_DOCUMENT}
+        return [keys.name_of(name) for name in names if name not in documents]
+
+    def attempts(self, run: str, step: str | None = None) -> dict[str, dict[str, list[TaskRef]]]:
+        """The attempts launched in a run: step → task → attempts in order. One listing.
+
+        Args:
+            run: Run id.
+            step: Only this step.
+        """
+        prefix = keys.run(self.flow, run) if step is None else keys.step(self.flow, run, step)
+        start = len(keys.run(self.flow, run))
+        found: dict[str, dict[str, list[TaskRef]]] = {}
+        for key in self.storage.keys(prefix):
+            parts = key[start:].split("/")
+            if len(parts) == 4 and parts[3] == keys.SPEC_DOCUMENT:
+                step_name, task = keys.name_of(parts[0]), keys.name_of(parts[1])
+                ref = TaskRef(step_name, task, int(parts[2]))
+                found.setdefault(step_name, {}).setdefault(task, []).append(ref)
+        for tasks in found.values():
+            for refs in tasks.values():
+                refs.sort(key=lambda ref: ref.attempt)
+        return found
+
+
+def flows(storage: Storage) -> list[str]:
+    """Names of the flows that have runs in ``storage``, sorted."""
+    return [
+        keys.name_of(name)
+        for name in storage.children("")
+        if storage.children(keys.runs(keys.name_of(name)))
+    ]

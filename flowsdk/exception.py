@@ -1,0 +1,232 @@
+"""Every error that flowsdk raises on purpose.
+
+    FlowException
+      ├─ FlowLintError                    the flow's graph is ill-formed (all problems together)
+      ├─ ParameterError                   a parameter is missing, malformed or misnamed
+      ├─ DecoratorError                   a decorator is misused
+      ├─ InvalidNextException             self.next() called wrongly while a step runs
+      ├─ ArtifactError
+      │    ├─ ArtifactNotFound            no such artifact here
+      │    ├─ ReservedAttributeError      the assignment would be lost
+      │    ├─ UnpicklableArtifact         the artifact cannot be serialized
+      │    ├─ UnhandledInMergeArtifactsException
+      │    └─ MissingInMergeArtifactsException
+      ├─ DatastoreError                   [system]
+      │    ├─ KeyNotFound
+      │    └─ CorruptBlob
+      ├─ BatchError                       [system] AWS Batch refused or lost a job
+      ├─ TaskFailed                       a task that ran elsewhere failed; carries its remote error
+      ├─ TimeoutException                 @timeout elapsed
+      ├─ Interrupted                      [interrupted] the host was taken away
+      ├─ PackageError                     the code package cannot be built or verified
+      ├─ UsageError                       a command line or a call that cannot be carried out
+      └─ ClientError
+           ├─ InvalidPathspec
+           └─ NotFound
+
+``kind`` says who has to act and is what retries are decided on: ``user`` (the flow's code),
+``system`` (the platform or its configuration) or ``interrupted`` (nobody: run it again).
+Exceptions travel between processes, so every one passes all its arguments to ``super().__init__``.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from difflib import get_close_matches
+from typing import Any, ClassVar, Literal
+
+Kind = Literal["user", "system", "interrupted"]
+
+
+def did_you_mean(name: str, known: Iterable[str]) -> str:
+    """A sentence with the near misses of ``name`` among ``known``, or the empty string."""
+    close = get_close_matches(name, list(known), n=3, cutoff=0.6)
+    return f" Did you mean {' or '.join(repr(c) for c in close)}?" if close else ""
+
+
+class FlowException(Exception):
+    """Base of all of them.
+
+    Args:
+        message: What is wrong, where, what was found and expected, and how to fix it.
+    """
+
+    kind: ClassVar[Kind] = "user"
+    headline: ClassVar[str] = "Flow failed"
+
+    def __init__(self, message: str = "", *more: Any) -> None:
+        super().__init__(message, *more)
+        self.message = message
+
+    def __str__(self) -> str:
+        return self.message
+
+
+class FlowLintError(FlowException):
+    """The graph of a flow is ill-formed.
+
+    Args:
+        problems: Every problem found (``flowsdk.lint.Problem``), in the order of the source.
+    """
+
+    headline = "The flow has problems"
+
+    def __init__(self, problems: Sequence[Any]) -> None:
+        self.problems = tuple(problems)
+        lines = "\n".join(f"  {problem}" for problem in self.problems)
+        count = len(self.problems)
+        super().__init__(f"{count} problem{'s' * (count != 1)} in the flow:\n{lines}")
+
+    def __reduce__(self) -> Any:
+        return type(self), (self.problems,)
+
+
+class ParameterError(FlowException):
+    """A parameter is missing, malformed, out of range or misnamed."""
+
+    headline = "Parameter error"
+
+
+class DecoratorError(FlowException):
+    """A decorator is unknown, misused or has bad attributes."""
+
+    headline = "Decorator error"
+
+
+class InvalidNextException(FlowException):
+    """``self.next()`` was called in a way that the graph does not allow."""
+
+    headline = "Invalid self.next() transition"
+
+
+class ArtifactError(FlowException):
+    """Base of what can go wrong with artifacts."""
+
+    headline = "Artifact error"
+
+
+class ArtifactNotFound(ArtifactError):
+    """A task or an input has no artifact of that name."""
+
+
+class ReservedAttributeError(ArtifactError, AttributeError):
+    """The attribute cannot become an artifact: its value would be lost."""
+
+
+class UnpicklableArtifact(ArtifactError):
+    """An artifact cannot be serialized."""
+
+    headline = "Cannot pickle artifact"
+
+
+class UnhandledInMergeArtifactsException(ArtifactError):
+    """``merge_artifacts`` met artifacts with different values in its inputs.
+
+    Args:
+        message: The explanation.
+        artifact_names: The conflicting artifacts.
+    """
+
+    headline = "Unhandled artifacts in merge"
+
+    def __init__(self, message: str, artifact_names: Sequence[str] = ()) -> None:
+        super().__init__(message, list(artifact_names))
+        self.artifact_names = list(artifact_names)
+
+
+class MissingInMergeArtifactsException(ArtifactError):
+    """``merge_artifacts(include=…)`` names artifacts that no input has.
+
+    Args:
+        message: The explanation.
+        artifact_names: The missing artifacts.
+    """
+
+    headline = "Missing artifacts in merge"
+
+    def __init__(self, message: str, artifact_names: Sequence[str] = ()) -> None:
+        super().__init__(message, list(artifact_names))
+        self.artifact_names = list(artifact_names)
+
+
+class DatastoreError(FlowException):
+    """The datastore could not be read or written."""
+
+    kind = "system"
+    headline = "Datastore error"
+
+
+class KeyNotFound(DatastoreError):
+    """There is no object under that key."""
+
+
+class CorruptBlob(DatastoreError):
+    """An object's content does not match its digest or its format."""
+
+
+class BatchError(FlowException):
+    """AWS Batch refused a request or a job cannot run as asked."""
+
+    kind = "system"
+    headline = "AWS Batch error"
+
+
+class TaskFailed(FlowException):
+    """A task that ran in another process failed.
+
+    Args:
+        message: One line: which task, and the remote exception.
+        kind: Who has to act: ``user``, ``system`` or ``interrupted``.
+        type: Qualified name of the remote exception's class, e.g. ``builtins.ValueError``.
+        traceback: The remote traceback, user frames only; empty if there was none.
+    """
+
+    headline = "Task failed"
+
+    def __init__(
+        self, message: str, kind: Kind = "user", type: str = "", traceback: str = ""
+    ) -> None:
+        super().__init__(message, kind, type, traceback)
+        self.kind = kind  # type: ignore[misc]  # of this instance, not of the class
+        self.type = type
+        self.traceback = traceback
+
+
+class TimeoutException(FlowException):
+    """A step ran longer than its ``@timeout`` allows."""
+
+    headline = "@timeout"
+
+
+class Interrupted(FlowException):
+    """The task's host was stopped under it; running it again is expected to work."""
+
+    kind = "interrupted"
+    headline = "Interrupted"
+
+
+class PackageError(FlowException):
+    """The code package cannot be built, or is not what its digest says."""
+
+    kind = "system"
+    headline = "Code package error"
+
+
+class UsageError(FlowException):
+    """A command line or a call that cannot be carried out as given."""
+
+    headline = "Usage error"
+
+
+class ClientError(FlowException):
+    """Base of what the client raises."""
+
+    headline = "Client error"
+
+
+class InvalidPathspec(ClientError):
+    """A pathspec has the wrong number of components or an empty one."""
+
+
+class NotFound(ClientError):
+    """The flow, run, step, task or artifact does not exist."""

@@ -1,0 +1,73 @@
+"""How a scheduler's tasks are run: as forks of the scheduler itself, or as AWS Batch jobs."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Protocol
+
+from flowsdk.datastore import FlowDatastore
+from flowsdk.flow import FlowSpec
+from flowsdk.runtime.logs import LogLine
+from flowsdk.runtime.processes import GRACE_SECONDS, TaskProcesses
+from flowsdk.runtime.task import run_task
+from flowsdk.spec import TaskResult, TaskSpec
+
+if TYPE_CHECKING:
+    from flowsdk.decorators.settings import StepSettings
+
+OnLines = Callable[[TaskSpec, list[LogLine]], None]
+
+
+class Launcher(Protocol):
+    """Runs tasks and says when they have ended."""
+
+    def __len__(self) -> int:
+        """How many tasks are out."""
+
+    def launch(self, spec: TaskSpec, settings: StepSettings) -> str:
+        """Start a task; a name for it that people can look for."""
+
+    def poll(self, timeout: float) -> list[TaskResult]:
+        """Wait up to ``timeout`` seconds for news; the results of the tasks that have ended."""
+
+    def stop(self, reason: str) -> None:
+        """End everything that is out and return when it has ended."""
+
+
+class ForkLauncher:
+    """Tasks as forks of this process, which has imported the flow: a task costs milliseconds.
+
+    Args:
+        flow: The flow class.
+        store: The flow's datastore.
+        on_lines: Called with what tasks print.
+    """
+
+    def __init__(self, flow: type[FlowSpec], store: FlowDatastore, on_lines: OnLines) -> None:
+        self._flow = flow
+        self._store = store
+        self._processes = TaskProcesses(on_lines)
+
+    def __len__(self) -> int:
+        return len(self._processes)
+
+    def launch(self, spec: TaskSpec, settings: StepSettings) -> str:  # noqa: ARG002
+        """Fork. Resources are not enforced on a laptop."""
+
+        def target() -> TaskResult:
+            # A store of its own: connections must not be shared across the fork.
+            return run_task(spec, self._flow, FlowDatastore.at(spec.root, spec.flow))
+
+        return f"pid {self._processes.start(spec, self._store, target)}"
+
+    def poll(self, timeout: float) -> list[TaskResult]:
+        """Results of the children that have exited; each is stored."""
+        return self._processes.poll(timeout)
+
+    def stop(self, reason: str) -> None:
+        """SIGTERM, then SIGKILL for those that do not react."""
+        self._processes.stop(reason)
+        deadline = time.monotonic() + GRACE_SECONDS + 5
+        while len(self._processes) and time.monotonic() < deadline:
+            self._processes.poll(0.1)

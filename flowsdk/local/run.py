@@ -1,0 +1,168 @@
+"""Starting a run on a laptop."""
+
+from __future__ import annotations
+
+import getpass
+import os
+import platform
+import secrets
+import sys
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timezone
+from pathlib import Path
+from typing import Any
+
+from flowsdk import package
+from flowsdk.datastore import FlowDatastore
+from flowsdk.decorators.base import StepDecorator
+from flowsdk.decorators.settings import StepSettings, step_settings
+from flowsdk.exception import UsageError
+from flowsdk.flow import FlowSpec, graph_of
+from flowsdk.lint import validate
+from flowsdk.local.launchers import ForkLauncher, Launcher, OnLines
+from flowsdk.local.scheduler import Listener, Scheduler
+from flowsdk.runtime.task import utc_now
+from flowsdk.spec import RunEnd, RunSpec, TaskResult
+from flowsdk.version import VERSION
+
+
+@dataclass(frozen=True)
+class RunOptions:
+    """How a run is to be run.
+
+    Attributes:
+        root: URI of the datastore.
+        decorators: Added to every step that has none of the kind (``--with``).
+        max_workers: How many tasks may be out at once.
+        max_num_splits: How many splits a foreach may have; None means no limit.
+        tags: Given to the run.
+    """
+
+    root: str
+    decorators: Sequence[StepDecorator] = ()
+    max_workers: int = 16
+    max_num_splits: int | None = None
+    tags: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class RunOutcome:
+    """How a run ended.
+
+    Attributes:
+        succeeded: Whether the end step did.
+        failed: The results that ended the run, if it failed.
+    """
+
+    succeeded: bool
+    failed: tuple[TaskResult, ...]
+
+
+class LocalRun:
+    """One run on a laptop: prepared by the constructor, run by :meth:`execute`.
+
+    Args:
+        flow: The flow class.
+        parameters: Value of every parameter, resolved.
+        options: How to run.
+        on_lines: Called with what tasks print.
+
+    Raises:
+        FlowLintError: The flow has problems.
+        UsageError: A step is to run on AWS Batch and the datastore is not in S3.
+    """
+
+    def __init__(
+        self,
+        flow: type[FlowSpec],
+        parameters: Mapping[str, Any],
+        options: RunOptions,
+        on_lines: OnLines,
+    ) -> None:
+        self.graph = graph_of(flow)
+        validate(self.graph)
+        self.options = options
+        self.store = FlowDatastore.at(options.root, flow.__name__)
+        self.settings: dict[str, StepSettings] = {
+            node.name: step_settings(flow, node.name, options.decorators) for node in self.graph
+        }
+        on_batch = [name for name, settings in self.settings.items() if settings.on_batch]
+        if on_batch and not options.root.startswith("s3://"):
+            raise UsageError(
+                f"Step{'s' * (len(on_batch) > 1)} {', '.join(on_batch)} run on AWS Batch, which "
+                f"reads and writes S3, and the datastore is {options.root!r}. Pass "
+                f"--datastore-root s3://bucket/prefix or set FLOWSDK_DATASTORE."
+            )
+        script = Path(sys.modules[flow.__module__].__file__ or "").resolve()
+        code = None
+        if on_batch:
+            built = package.build(script)
+            code, script = package.upload(self.store, built), Path(built.script)
+        self.run = RunSpec(
+            flow=flow.__name__,
+            run=new_run_id(),
+            parameters=parameters,
+            code=code,
+            script=str(script),
+            user=user_name(),
+            created_at=utc_now(),
+            launcher="local",
+            tags=options.tags,
+            system_tags=(
+                f"flowsdk_version:{VERSION}",
+                f"python_version:{platform.python_version()}",
+                f"user:{user_name()}",
+                "runtime:local",
+            ),
+        )
+        self._launchers = self._make_launchers(flow, on_lines)
+
+    def execute(self, listener: Listener) -> RunOutcome:
+        """Run all tasks."""
+        self.store.write_run(self.run)
+        scheduler = Scheduler(
+            self.graph,
+            self.run,
+            self.store,
+            self.settings,
+            self._launchers,
+            listener,
+            self.options.max_workers,
+            self.options.max_num_splits,
+        )
+        succeeded = False
+        try:
+            succeeded = scheduler.execute()
+        finally:
+            status = RunEnd("succeeded" if succeeded else "failed", utc_now())
+            self.store.write_run_end(self.run.run, status)
+        return RunOutcome(succeeded, tuple(scheduler.failed))
+
+    def _make_launchers(self, flow: type[FlowSpec], on_lines: OnLines) -> dict[str, Launcher]:
+        forks = ForkLauncher(flow, self.store, on_lines)
+        batch: Launcher | None = None
+        chosen: dict[str, Launcher] = {}
+        for name, settings in self.settings.items():
+            if settings.on_batch:
+                batch = batch or self._batch_launcher(on_lines)
+                chosen[name] = batch
+            else:
+                chosen[name] = forks
+        return chosen
+
+    def _batch_launcher(self, on_lines: OnLines) -> Launcher:
+        from flowsdk.batch.launcher import BatchLauncher
+
+        return BatchLauncher(self.store, on_lines)
+
+
+def new_run_id() -> str:
+    """A run id that sorts by time: UTC to the microsecond and a random suffix."""
+    now = datetime.now(timezone.utc)
+    return f"{now:%Y%m%dT%H%M%S}.{now.microsecond:06d}-{secrets.token_hex(2)}"
+
+
+def user_name() -> str:
+    """Who runs flows here: FLOWSDK_USER, METAFLOW_USER, or the login name."""
+    return os.environ.get("FLOWSDK_USER") or os.environ.get("METAFLOW_USER") or getpass.getuser()

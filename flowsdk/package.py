@@ -1,0 +1,139 @@
+"""The code package: what a job needs of the code, deterministic and small.
+
+It holds the flow file, the local modules that it imports (found by reading import statements, also
+inside functions, module by module) and flowsdk. Equal code gives equal bytes, so an unchanged flow
+is uploaded once.
+"""
+
+from __future__ import annotations
+
+import ast
+import gzip
+import hashlib
+import io
+import tarfile
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import flowsdk
+from flowsdk.datastore import FlowDatastore, keys
+from flowsdk.exception import PackageError
+
+_SKIPPED_FOLDERS = {"__pycache__", ".git", ".venv", "node_modules"}
+
+
+@dataclass(frozen=True)
+class CodePackage:
+    """A built package.
+
+    Attributes:
+        digest: SHA-256 of ``data`` in hex.
+        script: The flow file's path within the package.
+        data: A gzipped tar archive.
+        files: Paths within the package, sorted.
+    """
+
+    digest: str
+    script: str
+    data: bytes = field(repr=False)
+    files: tuple[str, ...] = field(repr=False)
+
+
+def build(flow_file: Path, root: Path | None = None) -> CodePackage:
+    """The code package of a flow file.
+
+    Args:
+        flow_file: The file that defines the flow.
+        root: Where its local modules are looked for and what paths in the package are relative to;
+            by default its folder.
+
+    Raises:
+        PackageError: A file cannot be read or parsed.
+    """
+    flow_file = flow_file.resolve()
+    root = (root or flow_file.parent).resolve()
+    found = {path.relative_to(root).as_posix(): path for path in _local_files(flow_file, root)}
+    sdk = Path(flowsdk.__file__).parent
+    found |= {f"flowsdk/{path.relative_to(sdk).as_posix()}": path for path in _all_files(sdk)}
+    data = _archive(found)
+    return CodePackage(
+        digest=hashlib.sha256(data).hexdigest(),
+        script=flow_file.relative_to(root).as_posix(),
+        data=data,
+        files=tuple(sorted(found)),
+    )
+
+
+def upload(store: FlowDatastore, package: CodePackage) -> str:
+    """Store a package unless it is there. Returns its key, which ``RunSpec.code`` wants."""
+    key = keys.code(store.flow, package.digest)
+    if not store.storage.exists(key):
+        store.storage.write(key, [package.data], if_absent=True)
+    return key
+
+
+def _archive(files: dict[str, Path]) -> bytes:
+    buffer = io.BytesIO()
+    with tarfile.open(fileobj=buffer, mode="w", format=tarfile.USTAR_FORMAT) as archive:
+        for name in sorted(files):
+            content = files[name].read_bytes()
+            entry = tarfile.TarInfo(name)
+            entry.size, entry.mode, entry.mtime = len(content), 0o644, 0
+            archive.addfile(entry, io.BytesIO(content))
+    return gzip.compress(buffer.getvalue(), compresslevel=6, mtime=0)
+
+
+def _local_files(flow_file: Path, root: Path) -> list[Path]:
+    """The flow file and every module below ``root`` that it needs, in no particular order."""
+    found: set[Path] = set()
+    todo = [flow_file]
+    while todo:
+        path = todo.pop()
+        if path in found:
+            continue
+        found.add(path)
+        if path.suffix == ".py":
+            for name in _imported(path, root):
+                todo += _files_of(name, root)
+    return list(found)
+
+
+def _imported(path: Path, root: Path) -> Iterator[str]:
+    """Absolute names of the modules that a file imports."""
+    try:
+        tree = ast.parse(path.read_bytes(), str(path))
+    except (OSError, SyntaxError, ValueError) as error:
+        raise PackageError(f"Cannot read {path} for the code package: {error}.") from error
+    package = path.relative_to(root).parts[:-1]
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Import):
+            yield from (alias.name for alias in node.names)
+        elif isinstance(node, ast.ImportFrom):
+            base = package[: len(package) - node.level + 1] if node.level else ()
+            module = ".".join((*base, *(node.module or "").split("."))).strip(".")
+            yield module
+            yield from (f"{module}.{alias.name}".strip(".") for alias in node.names)
+
+
+def _files_of(module: str, root: Path) -> list[Path]:
+    """The files of a module if it is local: of a package everything, data files included."""
+    top = module.split(".")[0]
+    if not top or top in {"flowsdk", "*"}:
+        return []
+    package = root / top
+    if (package / "__init__.py").is_file():
+        return list(_all_files(package))
+    if (root / f"{top}.py").is_file():
+        return [root / f"{top}.py"]
+    path = root.joinpath(*module.split("."))  # a namespace package: only what is named
+    if path.with_suffix(".py").is_file():
+        return [path.with_suffix(".py")]
+    return list(_all_files(path)) if (path / "__init__.py").is_file() else []
+
+
+def _all_files(folder: Path) -> Iterator[Path]:
+    for path in sorted(folder.rglob("*")):
+        relative = path.relative_to(folder)
+        if path.is_file() and path.suffix != ".pyc" and not _SKIPPED_FOLDERS & set(relative.parts):
+            yield path.resolve()

@@ -1,0 +1,62 @@
+"""The main program of a job: one task from its spec to its result.
+
+Started by :mod:`flowsdk.runtime.loader` once the code package has been unpacked.
+"""
+
+from __future__ import annotations
+
+import signal
+import sys
+from pathlib import Path
+from types import FrameType
+
+from flowsdk.datastore import FlowDatastore
+from flowsdk.runtime.errors import describe
+from flowsdk.runtime.load import load_flow
+from flowsdk.runtime.logs import LogLine
+from flowsdk.runtime.processes import TaskProcesses
+from flowsdk.runtime.task import failed_result, run_task, utc_now
+from flowsdk.spec import TaskResult, TaskSpec
+
+
+def main(spec_json: bytes, package: str) -> int:
+    """Run the task; returns the process's exit code, 0 exactly if the task succeeded.
+
+    Args:
+        spec_json: The TaskSpec.
+        package: Folder of the unpacked code package.
+    """
+    spec = TaskSpec.from_json(spec_json)
+    store = FlowDatastore.at(spec.root, spec.flow)
+    if store.find_result(spec.run, spec.ref) is not None:
+        sys.stderr.write(f"{spec.pathspec} attempt {spec.attempt} has a result already.\n")
+        return 0
+
+    def target() -> TaskResult:
+        started_at = utc_now()
+        try:
+            flow = load_flow(Path(package) / (spec.script or ""), spec.flow)
+        except BaseException as error:  # noqa: BLE001  # importing the flow file is user code
+            return failed_result(spec, describe(error), started_at)
+        # A store of its own: connections must not be shared across the fork.
+        return run_task(spec, flow, FlowDatastore.at(spec.root, spec.flow))
+
+    processes = TaskProcesses(_echo)
+
+    def on_term(_: int, __: FrameType | None) -> None:
+        processes.stop("SIGTERM")
+
+    signal.signal(signal.SIGTERM, on_term)
+    processes.start(spec, store, target)
+    results: list[TaskResult] = []
+    while not results:
+        results = processes.poll(0.25)
+    return 0 if results[0].succeeded else 1
+
+
+def _echo(_: TaskSpec, lines: list[LogLine]) -> None:
+    """The container's own log shows the same lines."""
+    for line in lines:
+        (sys.stdout if line.stream == "stdout" else sys.stderr).write(f"{line.text}\n")
+    sys.stdout.flush()
+    sys.stderr.flush()

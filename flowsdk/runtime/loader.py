@@ -1,0 +1,55 @@
+"""What a container runs first: fetch the spec and the code, then hand over.
+
+The source of this module is the container's ``python3 -c`` argument, so it must stay small and may
+import nothing but the standard library and boto3: flowsdk itself arrives with the code.
+"""
+
+import hashlib
+import io
+import os
+import sys
+import tarfile
+import tempfile
+from pathlib import Path
+
+
+def fetch_and_run(spec_uri: str) -> int:
+    """Run the task whose TaskSpec lies at ``spec_uri`` (``s3://…``); returns the exit code."""
+    import json
+
+    import boto3
+    from botocore.config import Config
+
+    s3 = boto3.client("s3", config=Config(retries={"mode": "adaptive", "total_max_attempts": 8}))
+
+    def get(uri: str) -> bytes:
+        bucket, _, key = uri[len("s3://") :].partition("/")
+        data: bytes = s3.get_object(Bucket=bucket, Key=key)["Body"].read()
+        return data
+
+    spec_json = get(spec_uri)
+    spec = json.loads(spec_json)
+    package = get(spec["root"] + "/" + spec["code"])
+    digest = hashlib.sha256(package).hexdigest()
+    if not spec["code"].endswith("/" + digest):
+        sys.exit(f"Code package {spec['code']} is corrupt: its SHA-256 is {digest}.")
+    folder = tempfile.mkdtemp(prefix="flow-code-")
+    with tarfile.open(fileobj=io.BytesIO(package)) as archive:
+        archive.extractall(folder)
+    sys.path.insert(0, folder)
+    # For processes that the step starts.
+    os.environ["PYTHONPATH"] = os.pathsep.join(
+        p for p in (folder, os.environ.get("PYTHONPATH")) if p
+    )
+    from flowsdk.runtime.bootstrap import main
+
+    return main(spec_json, folder)
+
+
+def source() -> str:
+    """The program for ``python3 -c``; its one argument is the URI of a TaskSpec."""
+    return Path(__file__).read_text("utf-8")
+
+
+if __name__ == "__main__":
+    sys.exit(fetch_and_run(sys.argv[1]))

@@ -1,0 +1,192 @@
+"""Runs one task in this process: inputs in, user code, artifacts out, a result."""
+
+from __future__ import annotations
+
+import os
+import platform
+import shutil
+import socket
+import tempfile
+from collections.abc import Mapping
+from datetime import datetime, timezone
+from typing import Any, Literal
+
+from flowsdk.artifacts.scope import Scope
+from flowsdk.artifacts.splits import split_values, store_splits
+from flowsdk.current_task import current
+from flowsdk.datastore import FlowDatastore
+from flowsdk.exception import FlowException, InvalidNextException
+from flowsdk.flow import FlowSpec, FlowTask, constants_of, graph_of
+from flowsdk.parameters import Parameter
+from flowsdk.runtime.errors import describe
+from flowsdk.runtime.inputs import Inputs
+from flowsdk.runtime.interrupt import interruptible
+from flowsdk.spec import ArtifactRef, ErrorInfo, Splits, TaskResult, TaskSpec
+from flowsdk.version import VERSION
+
+
+class StepExited(FlowException):
+    """User code called ``sys.exit`` in a step."""
+
+
+def utc_now() -> str:
+    """The time as all documents have it: ISO 8601, UTC, microseconds."""
+    return datetime.now(timezone.utc).isoformat()
+
+
+def run_task(spec: TaskSpec, flow: type[FlowSpec], store: FlowDatastore) -> TaskResult:
+    """Run one task and store its artifacts; the result is returned, not yet stored.
+
+    Whatever goes wrong is in the result: this raises nothing but what ends the process.
+
+    Args:
+        spec: What to run.
+        flow: The flow class.
+        store: The flow's datastore.
+    """
+    started_at = utc_now()
+    tempdir = tempfile.mkdtemp(prefix="flowsdk-")
+    try:
+        with interruptible(spec.step, spec.timeout_seconds):
+            return _Attempt(spec, flow, store, tempdir).run(started_at)
+    except (Exception, KeyboardInterrupt) as error:  # user code may raise anything
+        return failed_result(spec, describe(error), started_at)
+    finally:
+        current._end()
+        shutil.rmtree(tempdir, ignore_errors=True)
+
+
+def failed_result(spec: TaskSpec, error: ErrorInfo, started_at: str) -> TaskResult:
+    """The result of an attempt that failed: no artifacts, no next step."""
+    return TaskResult(
+        status="failed",
+        started_at=started_at,
+        finished_at=utc_now(),
+        error=error,
+        **_identity(spec),
+    )
+
+
+def _identity(spec: TaskSpec) -> dict[str, Any]:
+    return {
+        "flow": spec.flow,
+        "run": spec.run,
+        "step": spec.step,
+        "task": spec.task,
+        "attempt": spec.attempt,
+        "foreach": spec.foreach,
+        "code": spec.code,
+        "host": socket.gethostname(),
+        "batch_job": os.environ.get("AWS_BATCH_JOB_ID"),
+        "versions": {"python": platform.python_version(), "flowsdk": VERSION},
+    }
+
+
+class _Attempt:
+    def __init__(
+        self, spec: TaskSpec, flow: type[FlowSpec], store: FlowDatastore, tempdir: str
+    ) -> None:
+        self.spec = spec
+        self.flow = flow
+        self.store = store
+        self.tempdir = tempdir
+        self.kinds: dict[str, Literal["parameter", "constant"]] = {}
+
+    def run(self, started_at: str) -> TaskResult:
+        spec = self.spec
+        parents = self.store.read_results(spec.run, spec.parents)
+        _require_success(spec, parents)
+        inherited = self._inherited(parents)
+        scope = self.scope = Scope(self.store.storage, self.store.blobs, inherited)
+        task = FlowTask(spec.step, scope, spec.foreach)
+        obj = self.flow(use_cli=False)
+        obj._begin(task)
+        if not spec.parents:
+            self._set_parameters(obj)
+        os.environ.update(spec.environment)
+        parameters = [name for name, ref in inherited.items() if ref.kind == "parameter"]
+        parameters += [name for name, kind in self.kinds.items() if kind == "parameter"]
+        current._begin(spec, parameters, self.tempdir)
+        method = getattr(obj, spec.step)
+        try:
+            if spec.is_join:
+                method(Inputs(self.flow, self.store, parents))
+            else:
+                method()
+        except SystemExit as error:
+            raise StepExited(
+                f"Step {spec.step!r} called sys.exit({error.code!r}). Return from the step, or raise "
+                f"an exception to make it fail."
+            ) from error
+        splits = self._finish_transition(obj, task)
+        artifacts = scope.changed(obj._values(), task.loaded, str(spec.ref), self.kinds)
+        return TaskResult(
+            status="succeeded",
+            started_at=started_at,
+            finished_at=utc_now(),
+            artifacts={**scope.refs, **artifacts},
+            next=task.next or (),
+            splits=splits,
+            **_identity(spec),
+        )
+
+    def _inherited(self, parents: list[TaskResult]) -> dict[str, ArtifactRef]:
+        """A join inherits only parameters and constants; other steps inherit everything."""
+        if not parents:
+            return {}
+        refs = parents[0].artifacts
+        if not self.spec.is_join:
+            return dict(refs)
+        return {name: ref for name, ref in refs.items() if ref.kind != "artifact"}
+
+    def _set_parameters(self, obj: FlowSpec) -> None:
+        """In the start step, parameters and constants become artifacts of the run."""
+        attributes = _parameter_attributes(self.flow)
+        for name, value in (self.spec.parameters or {}).items():
+            attribute = attributes.get(name, name)
+            obj.__dict__[attribute] = value
+            self.kinds[attribute] = "parameter"
+        for name, value in constants_of(self.flow).items():
+            obj.__dict__[name] = value
+            self.kinds[name] = "constant"
+
+    def _finish_transition(self, obj: FlowSpec, task: FlowTask) -> Splits | None:
+        node = graph_of(self.flow)[self.spec.step]
+        if node.next and task.next is None:
+            raise InvalidNextException(
+                f"Step {self.spec.step!r} ({node.file}:{node.line}) ended without calling "
+                f"self.next(), expected {', '.join(node.next)}."
+            )
+        if task.foreach is None:
+            return None
+        if task.foreach not in obj.__dict__ and task.foreach not in self.scope.refs:
+            raise InvalidNextException(
+                f"foreach={task.foreach!r} in step {self.spec.step!r} ({node.file}:"
+                f"{node.next_line}): self.{task.foreach} does not exist. Assign it before "
+                f"self.next()."
+            )
+        value = getattr(obj, task.foreach)
+        values = split_values(value, task.foreach)
+        if hasattr(value, "__next__"):
+            # A generator is used up by now and cannot be stored: its elements are the artifact.
+            obj.__dict__[task.foreach] = values
+        return store_splits(self.store.blobs, task.foreach, values)
+
+
+def _parameter_attributes(flow: type[FlowSpec]) -> Mapping[str, str]:
+    """Parameter name → attribute that holds it."""
+    found = {}
+    for attribute in dir(flow):
+        value = getattr(flow, attribute, None)
+        if isinstance(value, Parameter):
+            found[value.name] = attribute
+    return found
+
+
+def _require_success(spec: TaskSpec, parents: list[TaskResult]) -> None:
+    failed = [str(parent.ref) for parent in parents if not parent.succeeded]
+    if failed:
+        raise FlowException(
+            f"Task {spec.pathspec} cannot run: its parent{'s' * (len(failed) > 1)} "
+            f"{', '.join(failed[:5])} failed."
+        )

@@ -1,0 +1,485 @@
+"""The contract between whoever launches a task and the process that runs it.
+
+``RunSpec`` describes a run, ``TaskSpec`` one attempt of one task, ``TaskResult`` how that attempt
+ended, ``TaskRecord`` the few KB of it that a metadata database keeps. All are frozen and have one
+canonical JSON form, so that equal values are equal bytes. A launcher writes the first two, the
+runtime writes the third, and nothing else passes between them.
+
+Here are no files, no clocks and no network: only shapes. All times are ISO 8601 in UTC.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass, field, fields, replace
+from typing import Any, Literal, TypeVar
+
+from flowsdk.exception import DatastoreError, Kind
+
+#: Raised by one when a reader of the old form could misunderstand the new one.
+SCHEMA_VERSION = 1
+#: What a TaskRecord may take in a metadata database, in bytes of JSON.
+RECORD_LIMIT = 6 * 1024
+
+Status = Literal["succeeded", "failed"]
+T = TypeVar("T", bound="_Document")
+
+
+@dataclass(frozen=True)
+class TaskRef:
+    """One attempt of one task of the run at hand.
+
+    Attributes:
+        step: Name of the step.
+        task: Task id: the split indices joined by ``-``, ``0`` outside a foreach.
+        attempt: 0-based; grows for ever, over retries and clears.
+    """
+
+    step: str
+    task: str
+    attempt: int
+
+    def __str__(self) -> str:
+        return f"{self.step}/{self.task}/{self.attempt}"
+
+    @classmethod
+    def parse(cls, text: str) -> TaskRef:
+        """The inverse of ``str()``."""
+        step, task, attempt = text.split("/")
+        return cls(step, task, int(attempt))
+
+
+@dataclass(frozen=True)
+class ArtifactRef:
+    """Where an artifact is and what it is, without its value.
+
+    Attributes:
+        digest: Names the blob.
+        size: Bytes of the serialized value, uncompressed.
+        type: Qualified name of the value's class.
+        serializer: Name of the serializer that wrote the blob.
+        origin: ``step/task/attempt`` of the task that wrote it.
+        kind: ``artifact``, ``parameter`` or ``constant`` (a class attribute). The last two flow
+            through joins by themselves and are read-only.
+        preview: Short printable form, computed where the value lived; None if there is none.
+    """
+
+    digest: str
+    size: int
+    type: str
+    serializer: str
+    origin: str
+    kind: Literal["artifact", "parameter", "constant"] = "artifact"
+    preview: str | None = None
+
+
+@dataclass(frozen=True)
+class ForeachFrame:
+    """One level of foreach that a task is in.
+
+    Attributes:
+        step: The step that split.
+        var: Name of the artifact that was iterated over.
+        index: 0-based position of this split.
+        count: How many splits there are.
+        values: Digest of the blob that holds the split values, each readable by itself.
+        label: Short name of the split, for people.
+    """
+
+    step: str
+    var: str
+    index: int
+    count: int
+    values: str
+    label: str
+
+
+@dataclass(frozen=True)
+class Splits:
+    """What a foreach step produced.
+
+    Attributes:
+        var: Name of the artifact that was iterated over.
+        count: How many splits there are.
+        values: Digest of the blob with the values.
+        labels: A short name for each, in split order.
+    """
+
+    var: str
+    count: int
+    values: str
+    labels: tuple[str, ...]
+
+    def frame(self, step: str, index: int) -> ForeachFrame:
+        """The frame of split ``index`` of a foreach in ``step``."""
+        return ForeachFrame(step, self.var, index, self.count, self.values, self.labels[index])
+
+
+@dataclass(frozen=True)
+class ErrorInfo:
+    """Why an attempt failed.
+
+    Attributes:
+        kind: ``user``, ``system`` or ``interrupted``: who has to act.
+        type: Qualified name of the exception's class.
+        message: ``str()`` of the exception.
+        traceback: Formatted, user frames only; empty where there was no Python exception.
+    """
+
+    kind: Kind
+    type: str
+    message: str
+    traceback: str = ""
+
+
+class _Document:
+    """A dataclass with one canonical JSON form that carries the schema version."""
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain JSON values; ``from_dict`` reads them back."""
+        return {"schema_version": SCHEMA_VERSION, **_plain_fields(self)}
+
+    def to_json(self) -> bytes:
+        """Canonical: keys sorted, no white space, UTF-8."""
+        return canonical_json(self.to_dict())
+
+    @classmethod
+    def from_json(cls: type[T], data: bytes | str, where: str = "") -> T:
+        """Read what ``to_json`` wrote.
+
+        Args:
+            data: The JSON text.
+            where: What is being read (a URI), for the error message.
+
+        Raises:
+            DatastoreError: Not JSON, of a newer schema version, or fields missing or unknown.
+        """
+        try:
+            values = json.loads(data)
+        except ValueError as error:
+            raise DatastoreError(f"{cls.__name__} is not JSON ({where}): {error}.") from error
+        return cls.from_dict(values, where)
+
+    @classmethod
+    def from_dict(cls: type[T], values: Mapping[str, Any], where: str = "") -> T:
+        """Read what ``to_dict`` made; raises as ``from_json`` does."""
+        values = dict(values)
+        version = values.pop("schema_version", None)
+        if version != SCHEMA_VERSION:
+            raise DatastoreError(
+                f"{cls.__name__} of schema version {version} ({where}): this flowsdk reads version "
+                f"{SCHEMA_VERSION}. Use the flowsdk version that wrote it, or a newer one."
+            )
+        try:
+            return cls._build(values)
+        except (TypeError, ValueError, KeyError) as error:
+            raise DatastoreError(f"{cls.__name__} is malformed ({where}): {error}.") from error
+
+    @classmethod
+    def _build(cls: type[T], values: dict[str, Any]) -> T:
+        return cls(**values)
+
+
+def canonical_json(value: Any) -> bytes:
+    """The one JSON text of a value: keys sorted, no white space, UTF-8."""
+    return json.dumps(
+        value, sort_keys=True, separators=(",", ":"), ensure_ascii=False, allow_nan=False
+    ).encode()
+
+
+def _plain_fields(value: Any) -> dict[str, Any]:
+    return {f.name: _plain(getattr(value, f.name)) for f in fields(value)}
+
+
+def _plain(value: Any) -> Any:
+    if isinstance(value, TaskRef):
+        return str(value)
+    if hasattr(value, "__dataclass_fields__"):
+        return _plain_fields(value)
+    if isinstance(value, Mapping):
+        return {k: _plain(v) for k, v in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [_plain(v) for v in value]
+    return value
+
+
+@dataclass(frozen=True)
+class RunSpec(_Document):
+    """A run, as it was asked for. Written once, before its first task.
+
+    Attributes:
+        flow: Name of the flow.
+        run: Run id; under Airflow its run_id verbatim.
+        parameters: Value of every parameter, as JSON.
+        code: Key of the code package in the datastore, its last component the package's digest;
+            None where tasks run in the launching process's own code.
+        script: The flow file's path within the code package, or on disk where there is none.
+        user: Who asked.
+        created_at: When.
+        launcher: ``local`` or ``airflow``.
+        tags: Given when the run was started.
+        system_tags: Set by flowsdk.
+        origin: ``flow/run`` that this run resumes, or None.
+    """
+
+    flow: str
+    run: str
+    parameters: Mapping[str, Any]
+    code: str | None
+    script: str
+    user: str
+    created_at: str
+    launcher: str
+    tags: tuple[str, ...] = ()
+    system_tags: tuple[str, ...] = ()
+    origin: str | None = None
+
+    @classmethod
+    def _build(cls, values: dict[str, Any]) -> RunSpec:
+        for name in ("tags", "system_tags"):
+            values[name] = tuple(values[name])
+        return cls(**values)
+
+
+@dataclass(frozen=True)
+class RunEnd(_Document):
+    """How a laptop's run ended; under Airflow the DagRun says it.
+
+    Attributes:
+        status: ``succeeded`` or ``failed``.
+        finished_at: When.
+    """
+
+    status: Status
+    finished_at: str
+
+
+@dataclass(frozen=True)
+class TaskSpec(_Document):
+    """One attempt of one task, before it runs. Everything the runtime needs to know.
+
+    Attributes:
+        flow: Name of the flow class.
+        run: Run id.
+        step: Name of the step.
+        task: Task id.
+        attempt: 0-based.
+        root: URI of the datastore: ``s3://bucket/prefix`` or a folder.
+        parents: The attempts whose artifacts come in; empty for the start step. For a join, one
+            per input in input order.
+        is_join: Whether the step takes ``inputs``.
+        foreach: The foreach levels around this task, outermost first.
+        parameters: Values of the parameters; only the start step has them, later steps inherit.
+        code: Key of the code package, as in RunSpec; None where the flow is loaded where it lies.
+        script: The flow file's path within the code package (or on disk without one).
+        user: Who asked for the run.
+        namespace: E.g. ``user:alice``.
+        tags: Of the run.
+        retry_count: How many user retries came before this attempt.
+        max_retries: How many user retries the step may have.
+        timeout_seconds: User code is stopped after so many seconds; None means never.
+        environment: Set in ``os.environ`` before user code runs.
+        origin_run: Run id that is being resumed, or None.
+        facts: What the launcher knows and ``current`` shows, e.g. Airflow's logical date.
+    """
+
+    flow: str
+    run: str
+    step: str
+    task: str
+    attempt: int
+    root: str
+    parents: tuple[TaskRef, ...] = ()
+    is_join: bool = False
+    foreach: tuple[ForeachFrame, ...] = ()
+    parameters: Mapping[str, Any] | None = None
+    code: str | None = None
+    script: str | None = None
+    user: str = ""
+    namespace: str = ""
+    tags: tuple[str, ...] = ()
+    retry_count: int = 0
+    max_retries: int = 0
+    timeout_seconds: float | None = None
+    environment: Mapping[str, str] = field(default_factory=dict)
+    origin_run: str | None = None
+    facts: Mapping[str, Any] = field(default_factory=dict)
+
+    @property
+    def ref(self) -> TaskRef:
+        """This attempt."""
+        return TaskRef(self.step, self.task, self.attempt)
+
+    @property
+    def pathspec(self) -> str:
+        """``Flow/run/step/task``."""
+        return f"{self.flow}/{self.run}/{self.step}/{self.task}"
+
+    @classmethod
+    def _build(cls, values: dict[str, Any]) -> TaskSpec:
+        values["parents"] = tuple(TaskRef.parse(p) for p in values["parents"])
+        values["foreach"] = tuple(ForeachFrame(**f) for f in values["foreach"])
+        values["tags"] = tuple(values["tags"])
+        return cls(**values)
+
+
+@dataclass(frozen=True)
+class TaskResult(_Document):
+    """How one attempt ended. Written last and once: an attempt without one has not succeeded.
+
+    Attributes:
+        flow: Name of the flow.
+        run: Run id.
+        step: Name of the step.
+        task: Task id.
+        attempt: 0-based.
+        status: ``succeeded`` or ``failed``.
+        started_at: When user code was about to start.
+        finished_at: When everything had been stored.
+        error: Set exactly if the status is ``failed``.
+        artifacts: Every artifact visible in this task, own and inherited. Empty if it failed.
+        next: The steps that follow, as chosen by ``self.next``.
+        splits: Set exactly if the step was a foreach.
+        foreach: The foreach levels around the task, outermost first.
+        host: Name of the machine.
+        batch_job: AWS Batch job id, or None.
+        code: Key of the code package, or None.
+        versions: Of python and flowsdk.
+    """
+
+    flow: str
+    run: str
+    step: str
+    task: str
+    attempt: int
+    status: Status
+    started_at: str
+    finished_at: str
+    error: ErrorInfo | None = None
+    artifacts: Mapping[str, ArtifactRef] = field(default_factory=dict)
+    next: tuple[str, ...] = ()
+    splits: Splits | None = None
+    foreach: tuple[ForeachFrame, ...] = ()
+    host: str = ""
+    batch_job: str | None = None
+    code: str | None = None
+    versions: Mapping[str, str] = field(default_factory=dict)
+
+    @property
+    def ref(self) -> TaskRef:
+        """This attempt."""
+        return TaskRef(self.step, self.task, self.attempt)
+
+    @property
+    def pathspec(self) -> str:
+        """``Flow/run/step/task``."""
+        return f"{self.flow}/{self.run}/{self.step}/{self.task}"
+
+    @property
+    def succeeded(self) -> bool:
+        """Whether the attempt did all it had to."""
+        return self.status == "succeeded"
+
+    @classmethod
+    def _build(cls, values: dict[str, Any]) -> TaskResult:
+        error, splits = values["error"], values["splits"]
+        values["error"] = ErrorInfo(**error) if error else None
+        if splits:
+            values["splits"] = Splits(**{**splits, "labels": tuple(splits["labels"])})
+        values["artifacts"] = {n: ArtifactRef(**a) for n, a in values["artifacts"].items()}
+        values["foreach"] = tuple(ForeachFrame(**f) for f in values["foreach"])
+        values["next"] = tuple(values["next"])
+        return cls(**values)
+
+
+@dataclass(frozen=True)
+class TaskRecord(_Document):
+    """What a metadata database keeps of a finished task: a few KB, never an artifact's value.
+
+    Attributes:
+        flow: Name of the flow.
+        run: Run id.
+        step: Name of the step.
+        task: Task id.
+        attempt: The attempt that counts, 0-based.
+        status: ``succeeded`` or ``failed``.
+        result: URI of its ``result.json``.
+        started_at: When user code was about to start.
+        finished_at: When everything had been stored.
+        artifacts: Digest, size and type of each own artifact, as far as ``RECORD_LIMIT`` allows;
+            the rest is in the result.
+        artifact_count: How many artifacts the result lists.
+        next: The steps that follow.
+        splits: Number of splits if the step was a foreach, else None.
+        foreach: The foreach levels around the task.
+        code: Key of the code package, or None.
+        batch_job: AWS Batch job id, or None.
+        error: One line, if it failed.
+    """
+
+    flow: str
+    run: str
+    step: str
+    task: str
+    attempt: int
+    status: Status
+    result: str
+    started_at: str
+    finished_at: str
+    artifacts: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
+    artifact_count: int = 0
+    next: tuple[str, ...] = ()
+    splits: int | None = None
+    foreach: tuple[ForeachFrame, ...] = ()
+    code: str | None = None
+    batch_job: str | None = None
+    error: str | None = None
+
+    @property
+    def ref(self) -> TaskRef:
+        """The attempt that counts."""
+        return TaskRef(self.step, self.task, self.attempt)
+
+    @classmethod
+    def of(cls, result: TaskResult, uri: str, batch_job: str | None = None) -> TaskRecord:
+        """The record of ``result``, which lies at ``uri``; shortened to ``RECORD_LIMIT``."""
+        own = str(result.ref)
+        artifacts: dict[str, Mapping[str, Any]] = {
+            name: {"digest": ref.digest, "size": ref.size, "type": ref.type}
+            for name, ref in sorted(result.artifacts.items())
+            if ref.origin == own
+        }
+        error = f"{result.error.type}: {result.error.message}"[:500] if result.error else None
+        record = cls(
+            flow=result.flow,
+            run=result.run,
+            step=result.step,
+            task=result.task,
+            attempt=result.attempt,
+            status=result.status,
+            result=uri,
+            started_at=result.started_at,
+            finished_at=result.finished_at,
+            artifact_count=len(result.artifacts),
+            next=result.next,
+            splits=result.splits.count if result.splits else None,
+            foreach=result.foreach,
+            code=result.code,
+            batch_job=batch_job or result.batch_job,
+            error=error,
+        )
+        room = RECORD_LIMIT - len(record.to_json())
+        kept: dict[str, Mapping[str, Any]] = {}
+        for name, entry in artifacts.items():
+            room -= len(canonical_json({name: entry}))
+            if room < 0:
+                break
+            kept[name] = entry
+        return replace(record, artifacts=kept)
+
+    @classmethod
+    def _build(cls, values: dict[str, Any]) -> TaskRecord:
+        values["foreach"] = tuple(ForeachFrame(**f) for f in values["foreach"])
+        values["next"] = tuple(values["next"])
+        return cls(**values)

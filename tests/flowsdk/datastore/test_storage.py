@@ -1,0 +1,103 @@
+from __future__ import annotations
+
+import os
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import pytest
+
+from flowsdk.datastore import Storage, open_storage
+from flowsdk.exception import DatastoreError, KeyNotFound, UsageError
+
+
+def test_what_is_written_is_read(storage: Storage) -> None:
+    assert storage.write("a/b", [b"one ", bytearray(b"two "), memoryview(b"three")])
+    assert storage.read("a/b") == b"one two three"
+    assert storage.read("a/b", 4) == b"two three"
+    assert storage.read("a/b", 4, 3) == b"two"
+    assert storage.read("a/b", 4, 0) == b""
+    assert bytes(storage.view("a/b")) == b"one two three"
+    assert storage.uri("a/b") == f"{storage.root}/a/b"
+
+
+def test_what_is_not_there(storage: Storage) -> None:
+    assert not storage.exists("a/b")
+    for read in (storage.read, storage.view):
+        with pytest.raises(KeyNotFound, match="a/b"):
+            read("a/b")
+    assert list(storage.keys("a/")) == []
+    assert storage.children("a/") == []
+
+
+def test_overwriting(storage: Storage) -> None:
+    storage.write("k", [b"old"])
+    assert storage.exists("k")
+    assert storage.write("k", [b"new"])
+    assert storage.read("k") == b"new"
+
+
+def test_if_absent_leaves_the_first(storage: Storage) -> None:
+    assert storage.write("k", [b"first"], if_absent=True)
+    assert not storage.write("k", [b"second"], if_absent=True)
+    assert storage.read("k") == b"first"
+
+
+def test_of_concurrent_writers_one_wins(storage: Storage) -> None:
+    with ThreadPoolExecutor(8) as pool:
+        won = list(pool.map(lambda n: storage.write("k", [b"%d" % n], if_absent=True), range(32)))
+    assert won.count(True) == 1
+    assert storage.read("k") == b"%d" % won.index(True)
+
+
+def test_listing(storage: Storage) -> None:
+    for key in ("a/x/1", "a/x/2", "a/y", "b/z"):
+        storage.write(key, [b""])
+    assert list(storage.keys("a/")) == ["a/x/1", "a/x/2", "a/y"]
+    assert storage.children("a/") == ["x", "y"]
+    assert storage.children("") == ["a", "b"]
+
+
+def test_a_large_object_is_sent_whole(storage: Storage) -> None:
+    half = os.urandom(20 * 1024 * 1024)
+    storage.write("big", [half, memoryview(half)])
+    assert storage.view("big") == half + half
+
+
+def test_a_view_can_be_changed_without_changing_the_object(storage: Storage) -> None:
+    data = b"x" * (512 * 1024)
+    storage.write("k", [data])
+    view = storage.view("k")
+    view[0] = 0
+    assert storage.read("k") == data
+
+
+def test_a_killed_writer_leaves_nothing_to_see(tmp_path: Path) -> None:
+    storage = open_storage(str(tmp_path))
+    storage.write("a/k", [b"x"])
+    (tmp_path / "a" / ".k2.123.abcd.tmp").write_bytes(b"half")
+    assert list(storage.keys("a/")) == ["a/k"]
+    assert storage.children("a/") == ["k"]
+
+
+def test_a_folder_that_cannot_be_written(tmp_path: Path) -> None:
+    (tmp_path / "file").write_bytes(b"")
+    storage = open_storage(str(tmp_path / "file"))
+    with pytest.raises(DatastoreError, match="Cannot write"):
+        storage.write("a/b", [b"x"])
+
+
+def test_file_uris(tmp_path: Path) -> None:
+    assert open_storage(f"file://{tmp_path}/with%20space").root == f"{tmp_path}/with space"
+
+
+def test_a_missing_bucket_is_named() -> None:
+    boto3 = pytest.importorskip("boto3")
+    moto = pytest.importorskip("moto")
+    with moto.mock_aws(), pytest.raises(DatastoreError, match="s3://nowhere/p/k.*NoSuchBucket"):
+        open_storage("s3://nowhere/p", boto3.client("s3")).write("k", [b"x"])
+
+
+@pytest.mark.parametrize("root", ["ftp://host/x", "s3:///prefix"])
+def test_roots_that_are_none(root: str) -> None:
+    with pytest.raises(UsageError, match="expected s3://bucket/prefix"):
+        open_storage(root)

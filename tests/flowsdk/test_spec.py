@@ -1,0 +1,74 @@
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+
+import pytest
+
+from flowsdk.exception import DatastoreError
+from flowsdk.spec import (
+    RECORD_LIMIT,
+    ArtifactRef,
+    TaskRecord,
+    TaskRef,
+    TaskResult,
+    TaskSpec,
+)
+from tests.flowsdk.examples import RESULT, RUN, RUN_END, SPEC
+
+
+@pytest.mark.parametrize("document", [RUN, SPEC, RESULT, RUN_END], ids=lambda d: type(d).__name__)
+def test_a_document_survives_json(document) -> None:
+    assert type(document).from_json(document.to_json()) == document
+
+
+def test_json_is_canonical() -> None:
+    backwards = dict(reversed(list(RESULT.artifacts.items())))
+    assert replace(RESULT, artifacts=backwards).to_json() == RESULT.to_json()
+    assert b": " not in RESULT.to_json()
+
+
+def test_a_newer_schema_is_refused() -> None:
+    newer = json.loads(SPEC.to_json()) | {"schema_version": 99}
+    with pytest.raises(DatastoreError, match=r"schema version 99 \(s3://b/spec.json\).*newer one"):
+        TaskSpec.from_json(json.dumps(newer), "s3://b/spec.json")
+
+
+@pytest.mark.parametrize("broken", [b"{", b'{"schema_version": 1}', b'{"schema_version":1,"x":2}'])
+def test_what_is_no_document_is_refused(broken: bytes) -> None:
+    with pytest.raises(DatastoreError, match="TaskSpec"):
+        TaskSpec.from_json(broken, "somewhere")
+
+
+def test_task_ref_text() -> None:
+    ref = TaskRef("fit", "3-7", 12)
+    assert str(ref) == "fit/3-7/12"
+    assert TaskRef.parse(str(ref)) == ref
+
+
+def test_a_record_lists_own_artifacts_only() -> None:
+    record = TaskRecord.of(RESULT, "s3://b/p/result.json", "job-1")
+    assert set(record.artifacts) == {"model"}
+    assert record.artifact_count == 2
+    assert record.batch_job == "job-1"
+    assert record.ref == RESULT.ref
+    assert TaskRecord.from_dict(json.loads(json.dumps(record.to_dict()))) == record
+
+
+def test_a_record_never_outgrows_its_limit() -> None:
+    ref = ArtifactRef("d" * 64, 1, "builtins.int", "pickle", str(RESULT.ref))
+    many = {f"artifact_{number:04d}": ref for number in range(1000)}
+    record = TaskRecord.of(replace(RESULT, artifacts=many), "s3://b/p/result.json")
+    assert len(record.to_json()) <= RECORD_LIMIT
+    assert 10 < len(record.artifacts) < 1000
+    assert record.artifact_count == 1000
+
+
+def test_a_long_error_is_shortened_in_the_record() -> None:
+    failed = TaskResult.from_json(RESULT.to_json())
+    error = {"kind": "user", "type": "builtins.ValueError", "message": "x" * 100_000}
+    document = json.loads(failed.to_json()) | {"status": "failed", "error": error}
+    record = TaskRecord.of(TaskResult.from_json(json.dumps(document)), "uri")
+    assert record.error is not None
+    assert record.error.startswith("builtins.ValueError: xxx")
+    assert len(record.to_json()) <= RECORD_LIMIT
