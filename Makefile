@@ -1,0 +1,75 @@
+# Every target builds .venv on first use, from a bare Python and constraints.txt.
+
+PYTHON ?= python3
+VENV := .venv
+BENCH_VENV := .bench-venv
+BIN := $(VENV)/bin
+STAMP := $(VENV)/.installed
+# What benchmarks compare with; kept apart, because nothing of ours may depend on it.
+RIVALS := metaflow==2.19.39 boto3
+
+.DEFAULT_GOAL := help
+.PHONY: help demo test lint fmt bench clean
+
+help:
+	@echo "make demo      Airflow, an embedded AWS and example flows; KEEP=1 leaves them running"
+	@echo "make test      all tests; ARGS='-m \"not e2e\"' for a part"
+	@echo "make lint      ruff, mypy, import-linter"
+	@echo "make fmt       format, and fix what ruff can fix"
+	@echo "make bench     benchmarks against rivals"
+	@echo "make clean     remove everything these targets have made"
+
+demo: $(STAMP)
+	$(BIN)/python -m airflow_flowprovider.local demo $(if $(KEEP),--keep)
+
+test: $(STAMP)
+	$(BIN)/python -m pytest $(ARGS)
+
+lint: $(STAMP)
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+
+fmt: $(STAMP)
+	$(BIN)/ruff check --fix-only .
+	$(BIN)/ruff format .
+
+bench: $(STAMP) $(BENCH_VENV)/.installed
+	@set -e; for script in benchmarks/bench_*.py; do \
+		echo "== $$script"; $(BIN)/python "$$script"; \
+	done
+
+clean:
+	rm -rf $(VENV) $(BENCH_VENV) build dist htmlcov .coverage .coverage.*
+	rm -rf .flowsdk .hypothesis .import_linter_cache .mypy_cache .pytest_cache .ruff_cache
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +
+
+# venv without pip is how Debian and Ubuntu ship Python: say so before it fails half-way.
+$(BIN)/uv:
+	@command -v $(PYTHON) >/dev/null || { \
+		echo "Python ($(PYTHON)): not found, expected 3.10 or later." \
+			"Install it, or name another one: make PYTHON=python3.12 ..." >&2; exit 1; }
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 10))' || { \
+		echo "Python ($(PYTHON)): found $$($(PYTHON) --version 2>&1), expected 3.10 or later." \
+			"Name another one: make PYTHON=python3.12 ..." >&2; exit 1; }
+	@$(PYTHON) -c 'import ensurepip, venv' 2>/dev/null || { \
+		echo "Python ($(PYTHON)): found no venv or ensurepip, expected both." \
+			"On Debian and Ubuntu: apt-get install python3-venv" >&2; exit 1; }
+	$(PYTHON) -m venv --clear $(VENV)
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt uv
+
+# uv reads no pip configuration: where only pip knows the way to a mirror, pip does the work.
+$(STAMP): pyproject.toml constraints.txt | $(BIN)/uv
+	$(BIN)/uv pip install --quiet --python $(BIN)/python \
+		-c constraints.txt -b constraints.txt -e '.[airflow,local,dev]' || { \
+		echo "uv could not install; trying pip, which takes minutes." >&2; \
+		$(BIN)/python -m pip install --quiet --disable-pip-version-check \
+			-c constraints.txt -e '.[airflow,local,dev]'; }
+	@touch $@
+
+# A rival that cannot be installed leaves a gap in a table, not a failed benchmark.
+$(BENCH_VENV)/.installed: Makefile | $(STAMP)
+	$(BIN)/python -m venv --clear $(BENCH_VENV)
+	-$(BIN)/uv pip install --quiet --python $(BENCH_VENV)/bin/python -c constraints.txt $(RIVALS)
+	@touch $@

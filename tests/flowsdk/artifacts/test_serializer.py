@@ -1,0 +1,100 @@
+from __future__ import annotations
+
+import threading
+from collections import OrderedDict
+from dataclasses import dataclass
+
+import pytest
+
+from flowsdk.artifacts.serializer import deserialize, dump, serialize
+from flowsdk.exception import CorruptBlob, UnpicklableArtifact
+
+
+@dataclass
+class Point:
+    x: int
+    extra: object = None
+
+
+def round_trip(value: object) -> object:
+    payload = serialize(value)
+    content = b"".join(bytes(part) for part in payload.parts)
+    assert len(content) == payload.size
+    return deserialize(memoryview(bytearray(content)))
+
+
+@pytest.mark.parametrize(
+    "value",
+    [None, True, 0, -1.5, "ä", b"x" * 10_000, [1, [2]], {"a": (1, 2)}, {1, 2}, Point(1), OrderedDict(a=1)],
+    ids=repr,
+)  # fmt: skip
+def test_values_survive(value: object) -> None:
+    assert round_trip(value) == value
+
+
+def test_equal_values_have_equal_digests() -> None:
+    assert serialize([1, "a"]).digest == serialize([1, "a"]).digest
+    assert serialize([1, "a"]).digest != serialize([1, "b"]).digest
+
+
+def test_functions_and_local_classes_survive() -> None:
+    class Local:
+        def double(self, x: int) -> int:
+            return 2 * x
+
+    offset = 5
+    assert round_trip(lambda x: x + offset)(1) == 6
+    assert round_trip(Local)().double(4) == 8
+
+
+def test_a_class_that_can_be_imported_stays_the_same_class() -> None:
+    assert type(round_trip(Point(1, lambda: 0))) is Point
+
+
+def test_arrays_are_neither_copied_nor_pickled_in_band() -> None:
+    numpy = pytest.importorskip("numpy")
+    array = numpy.arange(100_000, dtype="float64").reshape(100, 1000)
+    payload = serialize({"array": array, "small": numpy.arange(3)})
+    shared = [part for part in payload.parts if memoryview(part).nbytes == array.nbytes]
+    assert len(shared) == 1
+    assert numpy.shares_memory(numpy.frombuffer(shared[0]), array)
+    assert payload.size - array.nbytes < 2000
+
+
+def test_arrays_come_back_aligned_writable_and_in_place() -> None:
+    numpy = pytest.importorskip("numpy")
+    content = memoryview(bytearray(b"".join(bytes(p) for p in serialize(numpy.ones(5000)).parts)))
+    loaded = deserialize(content)
+    loaded[0] = 7
+    assert loaded.ctypes.data % 8 == 0
+    assert loaded.sum() == 5006
+    assert numpy.shares_memory(loaded, numpy.frombuffer(content, dtype="uint8"))
+
+
+@pytest.mark.parametrize("order", ["strided", "fortran"])
+def test_arrays_that_do_not_lie_in_one_piece(order: str) -> None:
+    numpy = pytest.importorskip("numpy")
+    whole = numpy.arange(40_000).reshape(200, 200)
+    array = whole[::2, ::3] if order == "strided" else numpy.asfortranarray(whole)
+    assert (round_trip(array) == array).all()
+
+
+def test_the_member_to_blame_is_named() -> None:
+    value = {"points": [Point(1), Point(2, extra={"lock": threading.Lock()})]}
+    with pytest.raises(UnpicklableArtifact) as caught:
+        serialize(value, "model")
+    assert "Artifact 'model' of type dict" in str(caught.value)
+    assert "model['points'][1].extra['lock'] is a _thread.lock" in str(caught.value)
+
+
+def test_other_formats_are_refused() -> None:
+    with pytest.raises(CorruptBlob, match="format 9"):
+        deserialize(memoryview(b"\x09" + b"\x00" * 15))
+    with pytest.raises(CorruptBlob, match="only 3 bytes"):
+        deserialize(memoryview(b"abc"))
+
+
+def test_dump_is_plain_pickle_where_that_suffices() -> None:
+    import pickle
+
+    assert dump([1, 2]) == pickle.dumps([1, 2], 5)
