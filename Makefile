@@ -59,17 +59,20 @@ $(BIN)/uv:
 	$(PYTHON) -m venv --clear $(VENV)
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt uv
 
-# uv reads no pip configuration: where only pip knows the way to a mirror, pip does the work.
+# uv knows neither pip's configuration nor, unless told, the certificates that this system trusts:
+# behind a company's proxy the second try works, and where only pip knows a mirror the third.
+INSTALL := $(BIN)/uv pip install --quiet --python $(BIN)/python -c constraints.txt -b constraints.txt
+PROJECT := -e '.[airflow,local,dev]'
 $(STAMP): pyproject.toml constraints.txt | $(BIN)/uv
-	$(BIN)/uv pip install --quiet --python $(BIN)/python \
-		-c constraints.txt -b constraints.txt -e '.[airflow,local,dev]' || { \
+	$(INSTALL) $(PROJECT) || $(INSTALL) --system-certs $(PROJECT) || { \
 		echo "uv could not install; trying pip, which takes minutes." >&2; \
 		$(BIN)/python -m pip install --quiet --disable-pip-version-check \
-			-c constraints.txt -e '.[airflow,local,dev]'; }
+			-c constraints.txt $(PROJECT); }
 	@touch $@
 
 # A rival that cannot be installed leaves a gap in a table, not a failed benchmark.
 $(BENCH_VENV)/.installed: Makefile | $(STAMP)
 	$(BIN)/python -m venv --clear $(BENCH_VENV)
-	-$(BIN)/uv pip install --quiet --python $(BENCH_VENV)/bin/python -c constraints.txt $(RIVALS)
+	-$(BENCH_VENV)/bin/python -m pip install --quiet --disable-pip-version-check \
+		-c constraints.txt $(RIVALS)
 	@touch $@

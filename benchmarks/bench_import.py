@@ -91,9 +91,9 @@ def main() -> int:
         cost = subject.median_ms - start.median_ms
         ratio = "" if subject is start else f"{cost / own_cost:.1f}x"
         print(f"{subject.label:36} {subject.median_ms:6.0f} ms {cost:9.0f} ms {ratio:>17}")
-    for rival in rivals:
-        if rival not in subjects:
-            print(f"{rival.label:36} not installed")
+    for subject in (names, *rivals):
+        if subject not in subjects:
+            print(f"{subject.label:36} does not work here")
     print(f"budget of import flowsdk: {BUDGET_MS} ms, {ROUNDS} interleaved rounds, median")
     return 0 if own_cost <= BUDGET_MS else 1
 

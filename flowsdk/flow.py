@@ -214,7 +214,9 @@ class FlowTask:
             return None
         return load_split(self.scope.blobs, frame)
 
-    def set_next(self, flow: type[FlowSpec], targets: Sequence[Any], how: Mapping[str, Any]) -> None:
+    def set_next(
+        self, flow: type[FlowSpec], targets: Sequence[Any], how: Mapping[str, Any]
+    ) -> None:
         """Note the transition after checking it against the graph."""
         where = f"step {self.step!r}, {_caller(depth=3)}"
         if self.next is not None:

@@ -118,7 +118,7 @@ def _imported(path: Path, root: Path) -> Iterator[str]:
 
 def _files_of(module: str, root: Path) -> list[Path]:
     """The files of a module if it is local: of a package everything, data files included."""
-    top = module.split(".")[0]
+    top = module.split(".", 1)[0]
     if not top or top in {"flowsdk", "*"}:
         return []
     package = root / top

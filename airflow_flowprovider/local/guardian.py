@@ -132,7 +132,7 @@ def _execute(argv: Sequence[str], env: Mapping[str, str], cwd: str, output: int)
             signal.signal(number, signal.SIG_DFL)  # what Python ignores would stay ignored
         signal.pthread_sigmask(signal.SIG_SETMASK, [])
         os.chdir(cwd)
-        os.execve(argv[0], argv, env)
+        os.execve(argv[0], list(argv), env)  # noqa: S606 - arguments as a list, no shell
     except OSError as error:
         os.write(2, f"{argv[0]}: {error.strerror}\n".encode())
     os._exit(126)  # as a shell reports a command that cannot be executed
@@ -231,7 +231,8 @@ class Guardian:
                 finally:
                     os._exit(125)  # reached only by an error in the keeper itself
         except OSError as error:  # no more processes
-            print(f"cannot fork for {request['argv'][0]}: {error}", file=sys.stderr, flush=True)
+            sys.stderr.write(f"cannot fork for {request['argv'][0]}: {error}\n")
+            sys.stderr.flush()
             self._tell({"key": request["run"], "exit": 125})
             return
         finally:

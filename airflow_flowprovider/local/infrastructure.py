@@ -1,7 +1,7 @@
 """What somebody must have set up in an AWS account before flows can run there.
 
-Only public AWS operations, and only what is missing is created: the same code would do for a real
-account.
+Only public AWS operations are used, and only what is missing is created. The roles get no policies:
+the embedded AWS checks none, and what a real account should grant is its owner's decision.
 """
 
 from __future__ import annotations
@@ -111,9 +111,7 @@ def _create_role(iam: Any, name: str, service: str) -> str:
 
 
 def _create_instance_profile(iam: Any, name: str) -> str:
-    _unless(
-        {"EntityAlreadyExists"}, lambda: iam.create_instance_profile(InstanceProfileName=name)
-    )
+    _unless({"EntityAlreadyExists"}, lambda: iam.create_instance_profile(InstanceProfileName=name))
     _unless(
         {"LimitExceeded"},  # it has its one role
         lambda: iam.add_role_to_instance_profile(InstanceProfileName=name, RoleName=name),

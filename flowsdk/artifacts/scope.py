@@ -128,7 +128,7 @@ class Scope:
             return
         with ThreadPoolExecutor(min(_PARALLEL, len(wanted))) as pool:
             contents = list(pool.map(lambda item: self.blobs.get(item[1].digest), wanted))
-        for (scope, _), content in zip(wanted, contents):
+        for (scope, _), content in zip(wanted, contents, strict=True):
             scope._ahead[name] = content
 
 

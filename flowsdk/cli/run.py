@@ -138,6 +138,6 @@ class _Printer:
         return f"[{run}/{step}/{task} ({name})] "
 
     def _print(self, text: str, task: str | None) -> None:
-        stamp = datetime.now().strftime("%Y-%m-%d %H:%M:%S.%f")[:-3]
+        stamp = datetime.now().astimezone().strftime("%Y-%m-%d %H:%M:%S.%f")[:-3]
         sys.stdout.write(f"{stamp} {task or ''}{text}\n")
         sys.stdout.flush()

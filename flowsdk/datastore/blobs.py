@@ -42,9 +42,7 @@ class BlobStore:
         self._storage = storage
         self._flow = flow
 
-    def put(
-        self, parts: Sequence[Buffer], digest: str | None = None, compress: bool = True
-    ) -> str:
+    def put(self, parts: Sequence[Buffer], digest: str | None = None, compress: bool = True) -> str:
         """Store the concatenation of ``parts`` unless it is there. Returns its digest.
 
         Args:

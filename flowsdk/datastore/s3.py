@@ -5,13 +5,10 @@ from __future__ import annotations
 import io
 import threading
 from collections.abc import Iterator, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from flowsdk.datastore.storage import Buffer, Storage
 from flowsdk.exception import DatastoreError, KeyNotFound, UsageError
-
-if TYPE_CHECKING:
-    from collections.abc import Buffer as WritableBuffer
 
 #: From this size on an object is sent in parallel parts. S3 takes up to 5 GiB in one PUT, but one
 #: connection does not fill a link. https://docs.aws.amazon.com/AmazonS3/latest/userguide/qfacts.html
@@ -41,7 +38,9 @@ class S3Storage(Storage):
     def __init__(self, root: str, client: Any = None) -> None:
         bucket, _, prefix = root.removeprefix("s3://").rstrip("/").partition("/")
         if not bucket:
-            raise UsageError(f"Datastore root {root!r} names no bucket: expected s3://bucket/prefix.")
+            raise UsageError(
+                f"Datastore root {root!r} names no bucket: expected s3://bucket/prefix."
+            )
         self.bucket = bucket
         self._prefix = f"{prefix}/" if prefix else ""
         self.root = f"s3://{bucket}/{prefix}".rstrip("/")
@@ -66,7 +65,7 @@ class S3Storage(Storage):
         with _translated(self.uri(key)):
             response = self.client.get_object(Bucket=self.bucket, Key=self._prefix + key, **extra)
             body: bytes = response["Body"].read()
-            return body
+        return body
 
     def write(self, key: str, parts: Sequence[Buffer], *, if_absent: bool = False) -> bool:
         size = sum(memoryview(part).nbytes for part in parts)
@@ -177,7 +176,7 @@ class _PartsReader(io.RawIOBase):
         self._at = max(0, min(self._size, base + offset))
         return self._at
 
-    def readinto(self, buffer: WritableBuffer) -> int:
+    def readinto(self, buffer: Any) -> int:
         target = memoryview(buffer).cast("B")
         done, skip = 0, self._at
         for part in self._parts:

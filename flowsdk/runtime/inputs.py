@@ -27,13 +27,11 @@ class Inputs:
     def __init__(
         self, flow: type[FlowSpec], store: FlowDatastore, results: Sequence[TaskResult]
     ) -> None:
-        self.scopes = [
-            Scope(store.storage, store.blobs, result.artifacts) for result in results
-        ]
+        self.scopes = [Scope(store.storage, store.blobs, result.artifacts) for result in results]
         link_siblings(self.scopes)
         self._flows: list[FlowSpec] = []
         self._by_step: dict[str, FlowSpec] = {}
-        for scope, result in zip(self.scopes, results):
+        for scope, result in zip(self.scopes, results, strict=True):
             branch = flow(use_cli=False)
             branch._begin(FlowTask(result.step, scope, result.foreach))
             self._flows.append(branch)

@@ -27,7 +27,9 @@ def interruptible(step: str, timeout_seconds: float | None) -> Iterator[None]:
         return
 
     def on_term(_: int, __: FrameType | None) -> None:
-        raise Interrupted(f"Step {step!r} was stopped by SIGTERM: its host is being shut down or the job was terminated.")
+        raise Interrupted(
+            f"Step {step!r} was stopped by SIGTERM: its host is being shut down or the job was terminated."
+        )
 
     def on_alarm(_: int, __: FrameType | None) -> None:
         raise TimeoutException(

@@ -14,7 +14,7 @@ import signal
 import sys
 import time
 from collections.abc import Callable
-from typing import Any
+from typing import Any, TextIO
 
 from flowsdk.datastore import FlowDatastore
 from flowsdk.exception import TimeoutException
@@ -227,6 +227,10 @@ class _Child:
         )
 
 
+def _text_stream(fd: int) -> TextIO:
+    return os.fdopen(fd, "w", buffering=1, closefd=False, encoding="utf-8", errors="replace")
+
+
 def _be_child(pipes: dict[str, tuple[int, int]], target: Target) -> None:
     """Run the task and leave the process; never returns."""
     code = 70
@@ -244,9 +248,8 @@ def _be_child(pipes: dict[str, tuple[int, int]], target: Target) -> None:
                 os.close(fd)
         os.close(pipes["result"][0])
         # New objects: the old ones may be wrapped by whoever imported us (a test runner, a notebook).
-        sys.stdin = open(0, closefd=False)
-        sys.stdout = open(1, "w", buffering=1, closefd=False, encoding="utf-8", errors="replace")
-        sys.stderr = open(2, "w", buffering=1, closefd=False, encoding="utf-8", errors="replace")
+        sys.stdin = open(0, closefd=False)  # noqa: SIM115  # for the life of the process
+        sys.stdout, sys.stderr = _text_stream(1), _text_stream(2)
         result = target()
         if result.error:
             text = result.error.traceback or f"{result.error.type}: {result.error.message}\n"
@@ -254,7 +257,7 @@ def _be_child(pipes: dict[str, tuple[int, int]], target: Target) -> None:
         sys.stdout.flush()
         sys.stderr.flush()
         logging.shutdown()
-        with open(pipes["result"][1], "wb") as channel:
+        with os.fdopen(pipes["result"][1], "wb") as channel:
             channel.write(result.to_json())
         code = 0 if result.succeeded else 1
     finally:

@@ -49,7 +49,7 @@ def run_task(spec: TaskSpec, flow: type[FlowSpec], store: FlowDatastore) -> Task
     try:
         with interruptible(spec.step, spec.timeout_seconds):
             return _Attempt(spec, flow, store, tempdir).run(started_at)
-    except (Exception, KeyboardInterrupt) as error:  # user code may raise anything
+    except (Exception, KeyboardInterrupt) as error:  # noqa: BLE001  # user code may raise anything
         return failed_result(spec, describe(error), started_at)
     finally:
         current._end()

@@ -16,7 +16,9 @@ DOCUMENTS = {
     "run_end": RUN_END,
     "task_spec": SPEC,
     "task_result": RESULT,
-    "task_record": TaskRecord.of(RESULT, "s3://flows/flowsdk/DigitsFlow/runs/r/fit/2/1/result.json"),
+    "task_record": TaskRecord.of(
+        RESULT, "s3://flows/flowsdk/DigitsFlow/runs/r/fit/2/1/result.json"
+    ),
 }
 
 

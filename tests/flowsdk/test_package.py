@@ -81,7 +81,10 @@ def test_flowsdk_runs_from_the_package(folder: Path, tmp_path: Path) -> None:
     built = package.build(folder / "flow.py")
     out = tmp_path / "unpacked"
     with tarfile.open(fileobj=io.BytesIO(built.data)) as archive:
-        archive.extractall(out, filter="data") if sys.version_info >= (3, 12) else archive.extractall(out)
+        archive.extractall(out, filter="data") if sys.version_info >= (
+            3,
+            12,
+        ) else archive.extractall(out)
     script = "import flowsdk.runtime.bootstrap as b; print(b.__file__)"
     printed = subprocess.run(
         [sys.executable, "-c", script], cwd=out, capture_output=True, text=True, check=True

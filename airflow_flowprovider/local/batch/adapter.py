@@ -138,8 +138,8 @@ def install(executor: Executor, settings: Settings) -> None:
             return None if queue is None else _view(queue)
 
     backends = BackendDict(EmbeddedBatchBackend, "batch")
-    for module in (moto.batch.models, moto.batch.responses):
-        module.batch_backends = backends  # type: ignore[assignment]
+    moto.batch.models.batch_backends = backends  # type: ignore[assignment]
+    moto.batch.responses.batch_backends = backends  # type: ignore[assignment, attr-defined]
     throttle = Throttle(settings.requests_per_second)
     for operation in _OPERATIONS:
         handler = _handler(operation, throttle)
@@ -161,7 +161,7 @@ def _handler(operation: str, throttle: Throttle) -> Callable[[Any], str]:
 
 
 def _view(queue: Any) -> Queue:
-    """moto's job queue as the engine sees it."""
+    """The job queue of moto as the engine sees it."""
     return Queue(
         arn=queue.arn,
         name=queue.name,

@@ -90,9 +90,7 @@ def resolve(definition: Mapping[str, Any], request: Mapping[str, Any]) -> Contai
     return Container(
         image=properties["image"],
         command=tuple(properties["command"]),
-        environment={
-            entry["name"]: entry.get("value", "") for entry in properties["environment"]
-        },
+        environment={entry["name"]: entry.get("value", "") for entry in properties["environment"]},
         resources=Resources(
             vcpus=float(reserved["VCPU"] or 0),
             memory_mib=int(reserved["MEMORY"] or 0),

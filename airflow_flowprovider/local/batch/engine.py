@@ -7,7 +7,7 @@ import itertools
 import threading
 import time
 import uuid
-from collections import Counter
+from collections import defaultdict
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
@@ -90,7 +90,7 @@ class Engine:
         self._serial = itertools.count()
         self._timers: list[tuple[float, int, Callable[[], None]]] = []
         self._waiting: dict[str, _Waiting] = {}
-        self._used_vcpus: Counter[str] = Counter()
+        self._used_vcpus: defaultdict[str, float] = defaultdict(float)
         self._dependents: dict[str, list[Job]] = {}
         self._thread = threading.Thread(target=self._run, name="batch-scheduler", daemon=True)
         self._thread.start()
@@ -126,8 +126,6 @@ class Engine:
                     job.attempt.request_stop(StopRequest("terminate", "The service has stopped"))
             self._changed.notify_all()
 
-    # ------------------------------------------------------------------ the scheduler thread
-
     def _run(self) -> None:
         with self._changed:
             while not self._closed:
@@ -160,8 +158,6 @@ class Engine:
             if used + job.container.resources.vcpus <= environment.max_vcpus:
                 return environment
         return None
-
-    # ------------------------------------------------------------------ states
 
     def _move(self, job: Job, status: Status, reason: str | None = None) -> None:
         if job.parent:
@@ -273,8 +269,6 @@ class Engine:
         for each in (job, *job.children):
             self.jobs.pop(each.id, None)
 
-    # ------------------------------------------------------------------ attempts
-
     def _start(self, job: Job, environment: ComputeEnvironment) -> None:
         self._used_vcpus[environment.arn] += job.container.resources.vcpus
         cluster = f"{environment.name}_Batch"
@@ -333,8 +327,6 @@ class Engine:
         else:
             self._move(job, "FAILED", status_reason)
 
-    # ------------------------------------------------------------------ stopping
-
     def _stop(self, job: Job, stop: StopRequest) -> None:
         reached = stop.kind == "terminate" or job.status in BEFORE_START
         if job.status in TERMINAL or not reached:
@@ -369,9 +361,7 @@ def _awaited_ids(job: Job) -> list[str]:
     return ids
 
 
-def _batch_variables(
-    job: Job, attempt: Attempt, environment: ComputeEnvironment
-) -> dict[str, str]:
+def _batch_variables(job: Job, attempt: Attempt, environment: ComputeEnvironment) -> dict[str, str]:
     """What Batch puts into the environment of a job's container."""
     variables = {
         "AWS_BATCH_JOB_ID": job.id,

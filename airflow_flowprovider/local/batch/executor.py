@@ -124,7 +124,7 @@ class ProcessExecutor:
                 process = self._guardian.spawn(argv, env=variables, cwd=home, output=write_end)
             finally:
                 os.close(write_end)
-            with open(read_end, "rb", buffering=0) as output:
+            with os.fdopen(read_end, "rb", buffering=0) as output:
                 lines = LineLog(log())
                 on_running()
                 watch = _Watch(process, container, attempt, timeout, self._settings)

@@ -208,9 +208,7 @@ class Job:
     def summarize(self) -> dict[str, Any]:
         """As ListJobs shows it."""
         ended = self.attempt if self.status in TERMINAL else None
-        container = without_none(
-            exitCode=ended and ended.exit_code, reason=ended and ended.reason
-        )
+        container = without_none(exitCode=ended and ended.exit_code, reason=ended and ended.reason)
         return without_none(
             jobId=self.id,
             jobArn=self.arn,

@@ -89,8 +89,6 @@ class BatchService:
         """Terminate all jobs; the service must not be used afterwards."""
         self._engine.close()
 
-    # ------------------------------------------------------------------ job definitions
-
     def register_job_definition(self, request: Request) -> dict[str, Any]:
         """RegisterJobDefinition."""
         check_job_definition(request, self._settings)
@@ -134,8 +132,6 @@ class BatchService:
         name, _, revision = reference.rpartition("/")[2].partition(":")
         revisions = self._definitions.get(name, [])
         return [each for each in revisions if revision in {"", str(each.revision)}]
-
-    # ------------------------------------------------------------------ jobs
 
     def submit_job(self, request: Request) -> dict[str, Any]:
         """SubmitJob."""
@@ -218,8 +214,6 @@ class BatchService:
         with self._engine.lock:
             if job := self._job(reference):
                 self._engine.interrupt(job, reason)
-
-    # ------------------------------------------------------------------ finding
 
     def _job(self, reference: str) -> Job | None:
         return self._engine.jobs.get(reference.rpartition("/")[2])

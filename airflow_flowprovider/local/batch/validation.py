@@ -46,8 +46,8 @@ _GLOBS = {  # of an evaluateOnExit entry; API reference, EvaluateOnExit
     "onReason": _TEXT_GLOB,
     "onExitCode": re.compile(r"(?=.{1,512}\Z)[0-9]*\*?"),
 }
-_NOT_ON_FARGATE = ("privileged", "ulimits", "instanceType")
-_NOT_ON_EC2 = ("networkConfiguration", "fargatePlatformConfiguration")
+_NOT_ON_FARGATE: tuple[str, ...] = ("privileged", "ulimits", "instanceType")
+_NOT_ON_EC2: tuple[str, ...] = ("networkConfiguration", "fargatePlatformConfiguration")
 
 
 class RequestRefusedError(Exception):

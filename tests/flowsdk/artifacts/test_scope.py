@@ -56,9 +56,7 @@ def test_what_was_changed_in_place_is_stored(store: FlowDatastore) -> None:
 
 
 def test_parameters_stay_what_they_were(store: FlowDatastore) -> None:
-    refs = Scope(store.storage, store.blobs, {}).changed(
-        {"p": [1]}, {}, ORIGIN, {"p": "parameter"}
-    )
+    refs = Scope(store.storage, store.blobs, {}).changed({"p": [1]}, {}, ORIGIN, {"p": "parameter"})
     scope = Scope(store.storage, store.blobs, refs)
     assert scope.changed({"p": [1, 2]}, {}, "end/0/0", {}) == refs
     assert refs["p"].kind == "parameter"

@@ -25,13 +25,13 @@ def test_each_split_reads_its_own_value(blobs: BlobStore, count: int) -> None:
         assert load_split(blobs, splits.frame("start", index)) == values[index]
 
 
-def test_a_split_does_not_read_the_others(blobs: BlobStore, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_split_does_not_read_the_others(
+    blobs: BlobStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
     splits = store_splits(blobs, "xs", ["x" * 100_000 for _ in range(20)])
     read = []
     original = blobs.get_range
-    monkeypatch.setattr(
-        blobs, "get_range", lambda d, s, n: read.append(n) or original(d, s, n)
-    )
+    monkeypatch.setattr(blobs, "get_range", lambda d, s, n: read.append(n) or original(d, s, n))
     load_split(blobs, splits.frame("start", 11))
     assert sum(read) < 101_000
 

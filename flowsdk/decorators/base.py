@@ -1,0 +1,139 @@
+"""What decorators of steps and of flows have in common, and what one's own subclass."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Mapping
+from typing import Any, ClassVar, TypeVar
+
+from flowsdk.exception import DecoratorError, did_you_mean
+from flowsdk.registry import notify
+
+F = TypeVar("F", bound=Callable[..., Any])
+C = TypeVar("C", bound=type)
+
+
+class Decorator:
+    """A named set of attributes with defaults.
+
+    Args:
+        attributes: Overrides of ``defaults``.
+
+    Raises:
+        DecoratorError: An attribute is unknown or has a bad value.
+    """
+
+    #: What it is called after the ``@``.
+    name: ClassVar[str]
+    #: Attribute → value if none is given.
+    defaults: ClassVar[Mapping[str, Any]] = {}
+
+    def __init__(self, **attributes: Any) -> None:
+        for attribute in attributes:
+            if attribute not in self.defaults:
+                raise DecoratorError(
+                    f"@{self.name} has no attribute {attribute!r}, expected "
+                    f"{', '.join(self.defaults) or 'none'}.{did_you_mean(attribute, self.defaults)}"
+                )
+        self.attributes: dict[str, Any] = {**self.defaults, **attributes}
+        self.check()
+
+    def check(self) -> None:
+        """Raise DecoratorError if the attributes make no sense; subclasses override it."""
+
+    def error(self, message: str) -> DecoratorError:
+        """An error that names the decorator."""
+        return DecoratorError(f"@{self.name}: {message}")
+
+    def __repr__(self) -> str:
+        given = {k: v for k, v in self.attributes.items() if v != self.defaults[k]}
+        return f"@{self.name}({', '.join(f'{k}={v!r}' for k, v in given.items())})"
+
+    def __eq__(self, other: object) -> bool:
+        return type(other) is type(self) and other.__dict__ == self.__dict__
+
+    def __hash__(self) -> int:
+        return hash(repr(self))
+
+
+class StepDecorator(Decorator):
+    """A decorator of steps, kept in the step's ``decorators``."""
+
+    def attach(self, function: F) -> F:
+        """Add this to a step.
+
+        Raises:
+            DecoratorError: The function is not a step, or has such a decorator already.
+        """
+        if not getattr(function, "is_step", False):
+            raise self.error(
+                f"found on {getattr(function, '__name__', function)!r}, which is not a step. Put "
+                f"@step closest to the function, below @{self.name}."
+            )
+        decorators: list[StepDecorator] = function.decorators  # type: ignore[attr-defined]
+        if any(other.name == self.name for other in decorators):
+            raise self.error(f"found twice on step {function.__name__!r}. Remove one.")
+        decorators.append(self)
+        return function
+
+    @classmethod
+    def decorate(cls, function: Any = None, **attributes: Any) -> Any:
+        """What ``@name`` and ``@name(…)`` call."""
+        if function is not None:
+            return cls(**attributes).attach(function)
+        return cls(**attributes).attach
+
+
+class FlowDecorator(Decorator):
+    """A decorator of flow classes, kept in the class's ``_flow_decorators``."""
+
+    def attach(self, flow: C) -> C:
+        """Add this to a flow class, and have the class compiled again.
+
+        Raises:
+            DecoratorError: It is not a flow, or has such a decorator already.
+        """
+        if not isinstance(flow, type) or not hasattr(flow, "_flow_decorators"):
+            raise self.error(f"found on {flow!r}, expected a subclass of FlowSpec.")
+        own: dict[str, list[FlowDecorator]] = dict(flow._flow_decorators)
+        if "_flow_decorators" in flow.__dict__ and self.name in flow.__dict__["_flow_own"]:
+            raise self.error(f"found twice on flow {flow.__name__}. Remove one.")
+        own[self.name] = [self]
+        flow._flow_decorators = own
+        flow._flow_own = {*flow.__dict__.get("_flow_own", ()), self.name}  # type: ignore[attr-defined]
+        notify(flow)
+        return flow
+
+    @classmethod
+    def decorate(cls, flow: Any = None, **attributes: Any) -> Any:
+        """What ``@name`` and ``@name(…)`` call."""
+        if flow is not None:
+            return cls(**attributes).attach(flow)
+        return cls(**attributes).attach
+
+
+def parse_spec(text: str, known: Mapping[str, type[StepDecorator]]) -> StepDecorator:
+    """The decorator that ``--with`` names, as ``name`` or ``name:key=value,key=value``.
+
+    Args:
+        text: The option's value. Values are JSON where they can be, else text.
+        known: The decorators there are, by name.
+
+    Raises:
+        DecoratorError: It is unknown, malformed, or has bad attributes.
+    """
+    name, _, rest = text.partition(":")
+    if name not in known:
+        raise DecoratorError(
+            f"--with {text}: there is no step decorator {name!r}.{did_you_mean(name, known)}"
+        )
+    attributes = {}
+    for part in filter(None, rest.split(",")):
+        key, equals, value = part.partition("=")
+        if not equals:
+            raise DecoratorError(f"--with {text}: found {part!r}, expected key=value.")
+        try:
+            attributes[key.strip()] = json.loads(value)
+        except ValueError:
+            attributes[key.strip()] = value
+    return known[name](**attributes)

@@ -1,0 +1,156 @@
+"""What the decorators of a step add up to: one frozen description for whoever launches it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from flowsdk.decorators.base import StepDecorator
+from flowsdk.decorators.schedule import Schedule, ScheduleSettings
+from flowsdk.decorators.timeout import Timeout
+from flowsdk.exception import DecoratorError
+
+
+@dataclass(frozen=True)
+class StepSettings:
+    """How a step is to be run.
+
+    Attributes:
+        cpu: Virtual CPUs.
+        memory_mib: MiB.
+        gpu: Number of GPUs.
+        gpu_type: Name of the GPU, or None.
+        image: Container image, or None for the configured one.
+        queue: Job queue, or None for the configured one.
+        job_role: Role of the code in the container, or None for the configured one.
+        execution_role: Role that starts the container, or None for the configured one.
+        shared_memory_mib: Of ``/dev/shm``, or None for the platform's default.
+        max_swap_mib: Swap space, or None.
+        swappiness: 0 to 100, or None.
+        tmpfs_size_mib: Size of a RAM disk, or None for no disk.
+        tmpfs_path: Where it is mounted.
+        ephemeral_storage_gib: Fargate's disk, or None.
+        log_driver: Or None for the platform's default.
+        log_options: Of the log driver.
+        privileged: Whether the container has root rights on its host.
+        host_volumes: ``/on/host[:/in/container]`` each.
+        efs_volumes: ``fs-id[:/in/container]`` each.
+        tags: Of the job.
+        retry_times: How many times user code may fail before the task does.
+        retry_delay_minutes: Wait before each retry.
+        timeout_seconds: Or None for no limit.
+        environment: Environment variables of the task.
+        on_batch: Whether the step has ``@batch``.
+    """
+
+    cpu: float = 1
+    memory_mib: int = 4096
+    gpu: int = 0
+    gpu_type: str | None = None
+    image: str | None = None
+    queue: str | None = None
+    job_role: str | None = None
+    execution_role: str | None = None
+    shared_memory_mib: int | None = None
+    max_swap_mib: int | None = None
+    swappiness: int | None = None
+    tmpfs_size_mib: int | None = None
+    tmpfs_path: str = "/flowsdk_temp"
+    ephemeral_storage_gib: int | None = None
+    log_driver: str | None = None
+    log_options: Mapping[str, str] = field(default_factory=dict)
+    privileged: bool = False
+    host_volumes: tuple[str, ...] = ()
+    efs_volumes: tuple[str, ...] = ()
+    tags: Mapping[str, str] = field(default_factory=dict)
+    retry_times: int = 0
+    retry_delay_minutes: float = 2
+    timeout_seconds: int | None = None
+    environment: Mapping[str, str] = field(default_factory=dict)
+    on_batch: bool = False
+
+
+def step_settings(flow: type, step: str, extra: Sequence[StepDecorator] = ()) -> StepSettings:
+    """What the decorators of a step ask for.
+
+    Of a key that both ``@resources`` and ``@batch`` have, the larger value counts, as in Metaflow.
+
+    Args:
+        flow: The flow class.
+        step: Name of the step.
+        extra: Decorators from ``--with``; a decorator on the step itself wins over one of the kind.
+
+    Raises:
+        DecoratorError: The step does not exist, or its decorators do not go together.
+    """
+    function = getattr(flow, step, None)
+    if not getattr(function, "is_step", False):
+        raise DecoratorError(f"Flow {flow.__name__} has no step {step!r}.")
+    found = {decorator.name: decorator for decorator in extra}
+    found |= {decorator.name: decorator for decorator in function.decorators}  # type: ignore[union-attr]
+    attributes = {name: decorator.attributes for name, decorator in found.items()}
+    retry = attributes.get("retry", {})
+    timeout = found.get("timeout")
+    variables = attributes.get("environment", {}).get("vars", {})
+    return StepSettings(
+        **_resources(attributes.get("resources", {}), attributes.get("batch", {})),
+        **_container(attributes.get("batch", {})),
+        retry_times=retry.get("times", 0),
+        retry_delay_minutes=retry.get("minutes_between_retries", 2),
+        timeout_seconds=timeout.total_seconds if isinstance(timeout, Timeout) else None,
+        environment={key: str(value) for key, value in variables.items()},
+        on_batch="batch" in found,
+    )
+
+
+def flow_schedule(flow: type) -> ScheduleSettings | None:
+    """When a flow runs by itself; None if it does not."""
+    for decorator in getattr(flow, "_flow_decorators", {}).get("schedule", ()):
+        if isinstance(decorator, Schedule):
+            return decorator.settings
+    return None
+
+
+def _resources(resources: Mapping[str, Any], batch: Mapping[str, Any]) -> dict[str, Any]:
+    def larger(key: str) -> float | None:
+        given = [float(d[key]) for d in (resources, batch) if d.get(key) is not None]
+        return max(given) if given else None
+
+    def whole(key: str) -> int | None:
+        amount = larger(key)
+        return None if amount is None else int(amount)
+
+    return {
+        "cpu": larger("cpu") or 1,
+        "memory_mib": whole("memory") or 4096,
+        "gpu": whole("gpu") or 0,
+        "gpu_type": resources.get("gpu_type"),
+        "shared_memory_mib": whole("shared_memory"),
+    }
+
+
+def _container(batch: Mapping[str, Any]) -> dict[str, Any]:
+    if not batch:
+        return {}
+    tmpfs = None
+    if batch["use_tmpfs"] or batch["tmpfs_size"]:
+        tmpfs = int(batch["tmpfs_size"] or float(batch["memory"]) / 2)
+    options = dict(str(option).split(":", 1) for option in batch["log_options"] or ())
+    return {
+        "image": batch["image"],
+        "queue": batch["queue"],
+        "job_role": batch["iam_role"],
+        "execution_role": batch["execution_role"],
+        "max_swap_mib": batch["max_swap"],
+        "swappiness": batch["swappiness"],
+        "tmpfs_size_mib": tmpfs,
+        "tmpfs_path": batch["tmpfs_path"],
+        "ephemeral_storage_gib": batch["ephemeral_storage"],
+        "log_driver": batch["log_driver"],
+        "log_options": options,
+        "privileged": bool(batch["privileged"]),
+        "host_volumes": tuple(batch["host_volumes"] or ()),
+        "efs_volumes": tuple(batch["efs_volumes"] or ()),
+        "tags": {str(key): str(value) for key, value in batch["aws_batch_tags"].items()},
+    }

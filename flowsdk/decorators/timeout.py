@@ -1,0 +1,35 @@
+"""``@timeout``."""
+
+from __future__ import annotations
+
+from flowsdk.decorators.base import StepDecorator
+
+
+class Timeout(StepDecorator):
+    """Stop a step that runs too long; time in a queue does not count.
+
+    Args:
+        seconds: Added up with the other two. Default 0.
+        minutes: Default 0.
+        hours: Default 0.
+    """
+
+    name = "timeout"
+    defaults = {"seconds": 0, "minutes": 0, "hours": 0}
+
+    @property
+    def total_seconds(self) -> int:
+        """The limit."""
+        a = self.attributes
+        return int(a["seconds"] + 60 * a["minutes"] + 3600 * a["hours"])
+
+    def check(self) -> None:
+        """The sum must be positive."""
+        for key, value in self.attributes.items():
+            if not isinstance(value, (int, float)) or value < 0:
+                raise self.error(f"{key}={value!r}, expected a number, 0 or more.")
+        if self.total_seconds <= 0:
+            raise self.error("found no time, expected seconds, minutes or hours.")
+
+
+timeout = Timeout.decorate
