@@ -87,9 +87,12 @@ class TaskProcesses:
             child.stop(reason)
 
     def _read(self, child: _Child, fd: int) -> None:
-        lines, closed = child.read(fd)
-        if closed:
+        lines, at_end = child.read(fd)
+        if at_end:
+            # Before it is closed: a task forked just now may still hold the pipe open, and then
+            # closing alone would not take it out of the selector.
             self._selector.unregister(fd)
+            lines += child.close(fd)
         self._publish(child, lines)
 
     def _publish(self, child: _Child, lines: list[LogLine]) -> None:
@@ -103,9 +106,9 @@ class TaskProcesses:
             ready = [key.fd for key, _ in self._selector.select(0.01) if key.data is child]
             for fd in ready:
                 self._read(child, fd)
-        for fd in child.fds:
+        for fd in list(child.fds):
             self._selector.unregister(fd)
-        self._publish(child, child.close())
+            self._publish(child, child.close(fd))
         self._running.remove(child)
         result = child.result()
         child.log.flush()
@@ -142,31 +145,28 @@ class _Child:
             self.fds[reader] = None if name == "result" else LineBuffer(name)
 
     def read(self, fd: int) -> tuple[list[LogLine], bool]:
-        """Lines that can be read now, and whether the pipe has been closed."""
+        """Lines that can be read now, and whether the pipe is at its end."""
         try:
             data = os.read(fd, _READ)
         except BlockingIOError:
             return [], False
         buffer = self.fds[fd]
-        if not data:
-            del self.fds[fd]
-            os.close(fd)
-            return (buffer.close() if buffer else []), True
         if buffer is None:
             self._result += data
-            return [], False
-        return buffer.feed(data), False
+            return [], not data
+        return buffer.feed(data), not data
 
-    def close(self) -> list[LogLine]:
-        """Stop reading; what is left of unfinished lines."""
-        lines = []
-        for fd, buffer in self.fds.items():
-            os.close(fd)
-            lines += buffer.close() if buffer else []
-        self.fds = {}
-        return lines
+    def close(self, fd: int) -> list[LogLine]:
+        """Stop reading a pipe; what is left of an unfinished line."""
+        buffer = self.fds.pop(fd)
+        os.close(fd)
+        if buffer is None and self._status is None:
+            # The child closes this pipe when it exits, so this does not block.
+            _, self._status = os.waitpid(self.pid, 0)
+        return buffer.close() if buffer else []
 
     def has_ended(self) -> bool:
+        """Whether the process is gone. Its pipes may not be, if it left processes behind."""
         if self._status is None:
             pid, status = os.waitpid(self.pid, os.WNOHANG)
             if pid:
