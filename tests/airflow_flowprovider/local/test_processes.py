@@ -117,14 +117,14 @@ def test_commands_end_when_their_keeper_is_killed(
     wait_for(lambda: not any(map(alive, pids)))
 
 
-def test_commands_end_when_the_guardian_is_killed(tmp_path: Path) -> None:
-    guardian = ProcessGuardian()
+def test_commands_end_when_the_guardian_is_killed(
+    guardian: ProcessGuardian, tmp_path: Path
+) -> None:
     process = run(guardian, tmp_path, FAMILY + "sleep 300; true")
     pids = family(tmp_path)
     os.kill(guardian.pid, signal.SIGKILL)
     assert process.wait(10) == 137
     wait_for(lambda: not any(map(alive, pids)))
-    guardian.close()
 
 
 def test_closing_ends_everything(tmp_path: Path) -> None:

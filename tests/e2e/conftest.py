@@ -1,0 +1,37 @@
+"""One Airflow with one embedded AWS for all end-to-end tests: starting them takes half a minute."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from airflow_flowprovider.local.standalone import Standalone
+from tests.e2e.support import ROOT, Airflow
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    here = Path(__file__).parent
+    for item in items:
+        if here in Path(item.path).parents:
+            item.add_marker(pytest.mark.e2e)
+
+
+@pytest.fixture(scope="session")
+def airflow(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Airflow]:
+    """The example flows and those of tests/e2e/flows, in the dags folder of a real Airflow."""
+    folder = tmp_path_factory.mktemp("airflow")
+    dags = folder / "dags"
+    shutil.copytree(ROOT / "dags", dags, ignore=shutil.ignore_patterns("__pycache__"))
+    for file in (Path(__file__).parent / "flows").glob("*.py"):
+        shutil.copy(file, dags)
+    extra_env = {
+        # A worker that was killed is noticed after 20 s instead of 5 minutes.
+        "AIRFLOW__SCHEDULER__TASK_INSTANCE_HEARTBEAT_TIMEOUT": "20",
+        "AIRFLOW__SCHEDULER__TASK_INSTANCE_HEARTBEAT_TIMEOUT_DETECTION_INTERVAL": "5",
+        "AIRFLOW__FLOWPROVIDER__SYNC_WINDOW": "3",
+    }
+    with Standalone(dags, folder / "state", extra_env=extra_env) as standalone:
+        yield Airflow(standalone, dags)
