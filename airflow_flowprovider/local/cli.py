@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import argparse
+import contextlib
 import shlex
 import signal
 import sys
+import tempfile
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -13,6 +15,7 @@ from airflow_flowprovider.local.batch.settings import Settings
 from airflow_flowprovider.local.server import (
     DEFAULT_PORT,
     READY_FILE,
+    EmbeddedAws,
     LocalServerError,
     client_environment,
 )
@@ -49,6 +52,13 @@ def _parser() -> argparse.ArgumentParser:
         type=_variable,
         metavar="NAME=VALUE",
         help="an environment variable of Airflow, such as a setting; may be repeated",
+    )
+    demo = commands.add_parser("demo", help="a flow through Airflow and AWS Batch, start to end")
+    demo.set_defaults(run=_demo)
+    demo.add_argument("--dags", type=Path, default=Path("dags"), help="folder of the flows")
+    demo.add_argument("--keep", action="store_true", help="leave it running for a look")
+    demo.add_argument(
+        "--state-dir", type=Path, default=None, help="default: a temporary folder, then removed"
     )
     for command in (aws, standalone):
         command.add_argument("--max-vcpus", type=int, default=16, help="of the compute environment")
@@ -93,9 +103,7 @@ def _aws(arguments: argparse.Namespace) -> None:
 
 
 def _standalone(arguments: argparse.Namespace) -> None:
-    # Whatever asks this process to end goes through the same way out as Ctrl-C.
-    for number in (signal.SIGTERM, signal.SIGHUP):
-        signal.signal(number, signal.default_int_handler)
+    _stop_like_ctrl_c()
     instance = Standalone(
         arguments.dags,
         arguments.state_dir,
@@ -123,10 +131,36 @@ def _standalone(arguments: argparse.Namespace) -> None:
         _say("Stopped.")
 
 
+def _demo(arguments: argparse.Namespace) -> None:
+    from airflow_flowprovider.local.demo import DemoError, run_demo
+
+    _stop_like_ctrl_c()
+    with contextlib.ExitStack() as stack:
+        state_dir = arguments.state_dir or Path(
+            stack.enter_context(tempfile.TemporaryDirectory(prefix="flowprovider-demo-"))
+        )
+        try:
+            run_demo(arguments.dags, state_dir, keep=arguments.keep)
+        except (DemoError, LocalServerError) as error:
+            sys.exit(str(error))
+        except KeyboardInterrupt:
+            _say("Stopped.")
+
+
+def _stop_like_ctrl_c() -> None:
+    """Whatever asks this process to end goes through the same way out as Ctrl-C."""
+    for number in (signal.SIGTERM, signal.SIGHUP):
+        signal.signal(number, signal.default_int_handler)
+
+
 def _announce(endpoint_url: str) -> None:
-    exports = [
-        f"  export {k}={shlex.quote(v)}" for k, v in client_environment(endpoint_url).items()
-    ]
+    variables = {
+        **client_environment(endpoint_url),
+        "FLOWSDK_DATASTORE": f"s3://{EmbeddedAws.bucket}/flowsdk",
+        "FLOWSDK_BATCH_QUEUE": EmbeddedAws.job_queue,
+        "FLOWSDK_BATCH_IMAGE": "python:3",
+    }
+    exports = [f"  export {name}={shlex.quote(value)}" for name, value in variables.items()]
     _say(
         f"Embedded AWS on {endpoint_url}; bucket and job queue: flows. To use it:",
         "",
