@@ -31,6 +31,7 @@ _HOME = {
     "DataArtifact": "flowsdk.client",
     "metadata": "flowsdk.client",
     "get_metadata": "flowsdk.client",
+    "default_metadata": "flowsdk.client",
 }
 
 __all__ = ["__version__", *_HOME]
@@ -43,6 +44,7 @@ if TYPE_CHECKING:
         Run,
         Step,
         Task,
+        default_metadata,
         get_metadata,
         metadata,
     )

@@ -37,6 +37,8 @@ class FlowSpec:
     #: command line then, but end the loading.
     _on_main: ClassVar[Any] = None
 
+    __task: FlowTask
+
     def __init_subclass__(cls, **kwargs: Any) -> None:
         super().__init_subclass__(**kwargs)
         notify(cls)
@@ -108,10 +110,9 @@ class FlowSpec:
             MissingInMergeArtifactsException: An artifact in ``include`` is missing from all inputs.
             FlowException: Not called in a join, or with both ``include`` and ``exclude``.
         """
-        from flowsdk.artifacts.merge import merged_refs
+        from flowsdk.artifacts.merge import merge
 
-        refs = merged_refs(self.__task.scope, self.__dict__, inputs, exclude, include)
-        self.__task.scope.refs.update(refs)
+        merge(self.__task.scope, self.__dict__, inputs, exclude, include)
 
     # -- artifacts
 
@@ -256,7 +257,7 @@ def graph_of(flow: type[FlowSpec]) -> FlowGraph:
     if graph is None:
         graph = FlowGraph.from_flow(flow)
         type.__setattr__(flow, "_flow_graph", graph)
-    return graph  # type: ignore[no-any-return]
+    return graph
 
 
 def constants_of(flow: type[FlowSpec]) -> dict[str, Any]:

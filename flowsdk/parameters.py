@@ -245,7 +245,9 @@ def _resolve(
         default = default(ParameterContext(flow.__name__, user, name))
     if default is None:
         if parameter.required:
-            raise ParameterError(f"Parameter {name!r}: found no value, expected one: --{name} VALUE.")
+            raise ParameterError(
+                f"Parameter {name!r}: found no value, expected one: --{name} VALUE."
+            )
         return None
     return convert(parameter, default)
 
@@ -294,5 +296,3 @@ def _check(parameter: Parameter, value: Any) -> None:
         raise ParameterError(f"{where} at least {parameter.min}.")
     if parameter.max is not None and value > parameter.max:
         raise ParameterError(f"{where} at most {parameter.max}.")
-
-

@@ -18,14 +18,14 @@ if TYPE_CHECKING:
     from flowsdk.runtime.inputs import Inputs
 
 
-def merged_refs(
+def merge(
     scope: Scope | None,
     assigned: Mapping[str, Any],
     inputs: Inputs,
     exclude: Sequence[str],
     include: Sequence[str],
-) -> dict[str, ArtifactRef]:
-    """The references that ``merge_artifacts`` adds; see ``FlowSpec.merge_artifacts``.
+) -> None:
+    """Add the references that inputs agree on to a join's; see ``FlowSpec.merge_artifacts``.
 
     Args:
         scope: The join's own artifacts.
@@ -69,7 +69,7 @@ def merged_refs(
             f"call, or exclude it.",
             conflicts,
         )
-    return {name: next(iter(available[name].values())) for name in names}
+    scope.refs.update({name: next(iter(available[name].values())) for name in names})
 
 
 def _shown(ref: ArtifactRef) -> str:

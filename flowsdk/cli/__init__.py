@@ -1,0 +1,1 @@
+"""The command lines: of a flow file and of flowsdk itself."""

@@ -88,9 +88,7 @@ class Airflow:
 
     def task(self, dag: str, run: str, step: str, index: int = -1) -> dict[str, Any]:
         found = [
-            t
-            for t in self.tasks(dag, run)
-            if t["task_id"] == step and t["map_index"] == index
+            t for t in self.tasks(dag, run) if t["task_id"] == step and t["map_index"] == index
         ]
         assert found, f"no task instance {step}[{index}]"
         return found[0]

@@ -72,9 +72,7 @@ def inputs_of(store: FlowDatastore, **branches: dict[str, Any]) -> Inputs:
     for name, artifacts in branches.items():
         origin = f"{name}/0/0"
         refs = Scope(store.storage, store.blobs, {}).changed(artifacts, {}, origin, {})
-        results.append(
-            TaskResult("Flow", "r", name, "0", 0, "succeeded", "", "", artifacts=refs)
-        )
+        results.append(TaskResult("Flow", "r", name, "0", 0, "succeeded", "", "", artifacts=refs))
     return Inputs(Flow, store, results)
 
 
@@ -166,7 +164,9 @@ def test_inputs(store: FlowDatastore) -> None:
     inputs = inputs_of(store, a={"x": 1}, b={"x": 2})
     assert [branch.x for branch in inputs] == [1, 2]
     assert (inputs.a.x, inputs.b.x, inputs[1].x, len(inputs)) == (1, 2, 2, 2)
-    with pytest.raises(AttributeError, match="No input of this join comes from step 'c', found a, b"):
+    with pytest.raises(
+        AttributeError, match="No input of this join comes from step 'c', found a, b"
+    ):
         _ = inputs.c
 
 

@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import functools
+import pickle
 import textwrap
 import zipfile
 from pathlib import Path
@@ -7,7 +9,8 @@ from types import ModuleType
 
 import pytest
 
-from flowsdk import FlowSpec, step
+from flowsdk import FlowSpec, retry, step
+from flowsdk.exception import FlowException
 from flowsdk.graph import FlowGraph
 from tests.flowsdk.flows import import_flow
 
@@ -181,6 +184,15 @@ def test_marked_start_and_end_and_a_single_step() -> None:
         ("self.next(self.a, self.end, foreach='x')", "unparsable"),
         ("self.next({1: 'a'}, condition='x')", "unparsable"),
         ("self.next({1: self.a}, condition=x)", "unparsable"),
+        ("self.next({1: self.a})", "unparsable"),
+        ("self.next({x: self.a, 1: self.end}, condition='x')", "unparsable"),
+        ("self.next({1: self.a, 1: self.end}, condition='x')", "unparsable"),
+        ("self.next({**cases}, condition='x')", "unparsable"),
+        ("self.next(other.end)", "unparsable"),
+        ("self.next(self.end, self.end)", "unparsable"),
+        ("self.next(self.end, foreach='x', num_parallel=2)", "unparsable"),
+        ("other.next(self.end)", "none"),
+        ("return self.next(self.end)", "misplaced"),
     ],
 )
 def test_how_a_step_ends(tmp_path: Path, statement: str, transition: str) -> None:
@@ -194,6 +206,156 @@ def test_how_a_step_ends(tmp_path: Path, statement: str, transition: str) -> Non
         """,
     )
     assert FlowGraph.from_flow(flow)["a"].transition == transition
+
+
+def test_order_is_that_of_the_definition_where_the_graph_leaves_a_choice() -> None:
+    class Diamond(FlowSpec):
+        @step
+        def end(self):
+            pass
+
+        @step
+        def c(self):
+            self.next(self.join)
+
+        @step
+        def b(self):
+            self.next(self.join)
+
+        @step
+        def join(self, inputs):
+            self.next(self.end)
+
+        @step
+        def start(self):
+            self.next(self.b, self.c)
+
+    order = [node.name for node in FlowGraph.from_flow(Diamond).topological()]
+    assert order == ["start", "c", "b", "join", "end"]
+
+
+def test_a_loop_has_an_order_too() -> None:
+    class Loop(FlowSpec):
+        @step
+        def start(self):
+            self.next(self.a)
+
+        @step
+        def a(self):
+            self.next(self.b)
+
+        @step
+        def b(self):
+            self.next(self.a)
+
+    graph = FlowGraph.from_flow(Loop)
+    assert [node.name for node in graph.topological()] == ["start", "a", "b"]
+    assert graph.descendants("a") == {"a", "b"}
+
+
+def test_lines_are_those_of_the_def_below_decorators_and_wrappers() -> None:
+    def traced(function):
+        @functools.wraps(function)
+        def wrapper(*args):
+            return function(*args)
+
+        return wrapper
+
+    class Decorated(FlowSpec):
+        def helper(self):
+            pass
+
+        @retry(
+            times=2,
+        )
+        @step
+        @traced
+        def start(this):
+            this.next(
+                this.end,
+            )
+
+        @step
+        def end(self):
+            pass
+
+    graph = FlowGraph.from_flow(Decorated)
+    source = Path(__file__).read_text("utf-8").splitlines()
+    start = graph["start"]
+    assert source[start.line - 1].strip() == "def start(this):"
+    assert source[(start.next_line or 0) - 1].strip() == "this.next("
+    assert start.next == ("end",)
+    assert source[graph.line - 1].strip() == "class Decorated(FlowSpec):"
+    assert graph.methods == {"helper"}
+
+
+def test_graphs_can_be_compared_hashed_and_pickled(graph: FlowGraph) -> None:
+    again = FlowGraph.from_flow(Shapes)
+    assert again == graph
+    assert hash(again) == hash(graph)
+    assert pickle.loads(pickle.dumps(graph)) == graph
+
+
+def test_steps_of_another_file(tmp_path: Path) -> None:
+    (tmp_path / "base").mkdir()
+    base = import_flow(
+        tmp_path / "base",
+        """
+        class Base(FlowSpec):
+            @step
+            def start(self):
+                self.next(self.end)
+            @step
+            def end(self):
+                pass
+        """,
+    )
+
+    class Derived(base):  # type: ignore[misc,valid-type]
+        @step
+        def end(self):
+            pass
+
+    class Same(base):  # type: ignore[misc,valid-type]
+        pass
+
+    graph = FlowGraph.from_flow(Derived)
+    assert graph.file == __file__
+    assert graph["start"].file == str(tmp_path / "base" / "flow.py")
+    assert graph["end"].file == __file__
+    assert FlowGraph.from_flow(Same).file == str(tmp_path / "base" / "flow.py")
+
+
+def test_a_step_that_a_subclass_takes_away() -> None:
+    class Base(FlowSpec):
+        @step
+        def start(self):
+            pass
+
+        @step
+        def extra(self):
+            pass
+
+    class Derived(Base):
+        extra = None
+
+    assert list(FlowGraph.from_flow(Derived).nodes) == ["start"]
+
+
+def test_a_file_that_changed_under_the_class(tmp_path: Path) -> None:
+    body = """
+    class F(FlowSpec):
+        @step
+        def start(self):
+            pass
+    """
+    flow = import_flow(tmp_path, body)
+    (tmp_path / "flow.py").write_text("# longer\n" * 20 + "x = 1\n", "utf-8")
+    with pytest.raises(FlowException, match=r"F\.start.*has changed since it was imported"):
+        FlowGraph.from_flow(flow)
+    (tmp_path / "flow.py").write_text("class F(:\n", "utf-8")
+    with pytest.raises(FlowException, match=r"cannot be parsed \(.*flow\.py\)"):
+        FlowGraph.from_flow(flow)
 
 
 def test_a_changed_file_is_read_again(tmp_path: Path) -> None:
@@ -234,9 +396,8 @@ def test_a_flow_inside_a_zip_archive(tmp_path: Path, monkeypatch: pytest.MonkeyP
 def test_a_class_without_source_says_so() -> None:
     namespace: dict[str, object] = {"__name__": "nowhere"}
     exec(
-        "from flowsdk import FlowSpec, step\n"
-        "class F(FlowSpec):\n @step\n def start(self): pass\n",
+        "from flowsdk import FlowSpec, step\nclass F(FlowSpec):\n @step\n def start(self): pass\n",
         namespace,
     )
-    with pytest.raises(OSError, match=r"F\.start.*have to be defined in a file"):
+    with pytest.raises(FlowException, match=r"F\.start.*have to be defined in a file"):
         FlowGraph.from_flow(namespace["F"])  # type: ignore[arg-type]

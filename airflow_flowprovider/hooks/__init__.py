@@ -1,0 +1,1 @@
+"""Airflow connections as clients of AWS Batch and of the datastore."""

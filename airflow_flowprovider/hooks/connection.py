@@ -1,0 +1,27 @@
+"""What the hooks share: connections of type ``flowprovider`` are AWS connections and more."""
+
+from __future__ import annotations
+
+import copy
+from typing import Any
+
+from airflow.providers.amazon.aws.hooks.base_aws import AwsBaseHook
+
+from airflow_flowprovider.config import CONNECTION_TYPE
+
+
+class FlowAwsHook(AwsBaseHook):
+    """An AWS hook that takes connections of type ``aws`` and of type ``flowprovider``.
+
+    The latter hold the same fields, and beside them where the datastore is.
+    """
+
+    @classmethod
+    def get_connection(cls, conn_id: str) -> Any:
+        """The connection; one of our own type passes as an AWS connection."""
+        connection = super().get_connection(conn_id)
+        if connection.conn_type == CONNECTION_TYPE:
+            # The Amazon provider takes any type but warns of all except its own.
+            connection = copy.copy(connection)
+            connection.conn_type = "aws"
+        return connection

@@ -1,0 +1,34 @@
+"""Names of splits in Airflow's UI, where a mapped task otherwise shows a bare index."""
+
+from __future__ import annotations
+
+from typing import Any
+
+#: Context variable that ``map_index_template`` renders: ``{{ flow_split_label }}``.
+LABEL_VARIABLE = "flow_split_label"
+#: Of Airflow's column.
+_MAX_CHARACTERS = 250
+
+
+def set_label(context: Any, label: str) -> None:
+    """Give the task at hand a name, from now on.
+
+    Airflow renders ``map_index_template`` when a task begins, where the label is not known yet, and
+    when it ends, but not when it defers: a label set only in the context would appear when the split
+    is over. So it is sent as Airflow itself sends it.
+    """
+    context[LABEL_VARIABLE] = label[:_MAX_CHARACTERS]
+    if label:
+        _send(context["ti"], label[:_MAX_CHARACTERS])
+
+
+def _send(ti: Any, label: str) -> None:
+    try:
+        from airflow.sdk.execution_time import task_runner
+        from airflow.sdk.execution_time.comms import SetRenderedMapIndex
+    except ImportError:  # an Airflow without early labels: the label comes when the task ends
+        return
+    supervisor = getattr(task_runner, "SUPERVISOR_COMMS", None)
+    if supervisor is not None and ti.task.map_index_template:
+        ti.rendered_map_index = label
+        supervisor.send(msg=SetRenderedMapIndex(rendered_map_index=label))

@@ -1,0 +1,96 @@
+"""The RunSpec of a DagRun: made by its start step, read by all others."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Mapping
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+from flowsdk import package
+from flowsdk.datastore import FlowDatastore
+from flowsdk.exception import FlowException, KeyNotFound
+from flowsdk.flow import FlowSpec
+from flowsdk.parameters import collect_parameters, resolve_parameters
+from flowsdk.runtime.task import utc_now
+from flowsdk.spec import RunSpec
+
+_FACTS = ("logical_date", "data_interval_start", "data_interval_end", "run_after")
+
+
+def start_run(flow: type[FlowSpec], store: FlowDatastore, context: Mapping[str, Any]) -> RunSpec:
+    """The RunSpec of a run, made if the run has none.
+
+    A start step that runs again finds the first one's: the code of a run is pinned, however the flow
+    file has changed since.
+
+    Args:
+        flow: The flow class.
+        store: Its datastore.
+        context: Airflow's context of the start step.
+
+    Raises:
+        ParameterError: The run's parameters are not what the flow declares.
+        PackageError: The flow file or a module that it imports cannot be read.
+    """
+    run_id = str(context["run_id"])
+    try:
+        return store.read_run(run_id)
+    except KeyNotFound:
+        store.write_run(_new_run(flow, store, context))
+        # Whoever was first has won, and that may have been another worker.
+        return store.read_run(run_id)
+
+
+def read_run(store: FlowDatastore, run_id: str, step: str) -> RunSpec:
+    """The RunSpec of a run whose start step has run."""
+    try:
+        return store.read_run(run_id)
+    except KeyNotFound as error:
+        raise FlowException(
+            f"Step {step!r} (run {run_id}): found no description of the run, expected the one that "
+            f"the start step writes. Clear the start step so that it runs. ({error})"
+        ) from error
+
+
+def facts(context: Mapping[str, Any]) -> dict[str, Any]:
+    """What Airflow knows of a run and ``current`` shows; times in ISO 8601."""
+    dag_run = context["dag_run"]
+    run_type = getattr(dag_run, "run_type", None)
+    known: dict[str, Any] = {name: _iso(getattr(dag_run, name, None)) for name in _FACTS}
+    return {
+        **known,
+        "dag_id": context["ti"].dag_id,
+        "try_number": context["ti"].try_number,
+        "run_type": None if run_type is None else str(getattr(run_type, "value", run_type)),
+    }
+
+
+def _new_run(flow: type[FlowSpec], store: FlowDatastore, context: Mapping[str, Any]) -> RunSpec:
+    given = {name: context["params"].get(name) for name in collect_parameters(flow)}
+    parameters = resolve_parameters(flow, given, env={})
+    script = Path(sys.modules[flow.__module__].__file__ or "")
+    built = package.build(script, script.parent)
+    dag_id, run_type = context["ti"].dag_id, facts(context)["run_type"]
+    return RunSpec(
+        flow=store.flow,
+        run=str(context["run_id"]),
+        parameters=parameters,
+        code=package.upload(store, built),
+        script=built.script,
+        user=_user(context),
+        created_at=utc_now(),
+        launcher="airflow",
+        system_tags=(f"dag_id:{dag_id}", f"run_type:{run_type}"),
+    )
+
+
+def _user(context: Mapping[str, Any]) -> str:
+    """Who triggered the run; a scheduled one is its owner's."""
+    user = getattr(context["dag_run"], "triggering_user_name", None)
+    return str(user or getattr(context.get("task"), "owner", None) or "airflow")
+
+
+def _iso(time: datetime | None) -> str | None:
+    return time.isoformat() if time else None

@@ -1,0 +1,38 @@
+"""What has to happen early in every Airflow process; Airflow loads this module as a policy plugin.
+
+Two things: Airflow learns to look into flow files, and flow classes learn to become DAGs. Both are
+cheap here; the work is done when a flow file is really imported.
+"""
+
+from __future__ import annotations
+
+import sys
+
+from airflow.configuration import conf
+
+from flowsdk.registry import register_compiler
+
+_DEFAULT_CALLABLE = "airflow.utils.file.might_contain_dag_via_default_heuristic"
+_OWN_CALLABLE = "airflow_flowprovider.discovery.might_contain_flow"
+_IMPORT_CONTEXT = "airflow.sdk.definitions._internal.contextmanager"
+
+
+def install() -> None:
+    """Let Airflow find flows in this process. Doing it twice does no harm."""
+    # Airflow's default wants the words "airflow" and "dag" in a file, which a flow need not have.
+    # A provider's own defaults cannot replace Airflow's, so the setting is changed in place, and
+    # only where the user has left it alone.
+    if conf.get("core", "might_contain_dag_callable", fallback="") == _DEFAULT_CALLABLE:
+        conf.set("core", "might_contain_dag_callable", _OWN_CALLABLE)
+    register_compiler(_compile)
+
+
+def _compile(flow: type) -> None:
+    # Without this module nobody is importing DAG files, and Airflow's SDK takes seconds to load.
+    if _IMPORT_CONTEXT in sys.modules:
+        from airflow_flowprovider.discovery import compile_on_import
+
+        compile_on_import(flow)
+
+
+install()

@@ -1,0 +1,62 @@
+"""Task records in Airflow's database: one XCom for each task instance, a few KB of JSON."""
+
+from __future__ import annotations
+
+from typing import Any, Protocol
+
+from flowsdk.exception import FlowException
+from flowsdk.spec import TaskRecord
+
+#: XCom key of a task's record. The client of flowsdk and the UI plugin read it under this name.
+RECORD_KEY = "flow_task"
+
+
+class TaskInstance(Protocol):
+    """What is used here of Airflow's running task instance."""
+
+    dag_id: str
+    run_id: str
+    task_id: str
+    map_index: int | None
+    try_number: int
+    max_tries: int
+
+    def xcom_push(self, key: str, value: Any) -> None:
+        """Store a value under a key."""
+
+    def xcom_pull(self, task_ids: str, *, key: str, **how: Any) -> Any:
+        """Read what another task instance of the run stored."""
+
+
+def push_record(ti: TaskInstance, record: TaskRecord) -> None:
+    """Store the record of the task that ``ti`` has just finished."""
+    ti.xcom_push(key=RECORD_KEY, value=record.to_dict())
+
+
+def pull_record(ti: TaskInstance, step: str, map_index: int) -> TaskRecord:
+    """The record of one task of another step.
+
+    Raises:
+        FlowException: There is none.
+    """
+    found = ti.xcom_pull(step, key=RECORD_KEY, map_indexes=map_index)
+    if found is None:
+        at = "" if map_index < 0 else f" at map index {map_index}"
+        raise FlowException(
+            f"Step {ti.task_id!r} (run {ti.run_id}): found no task record of its parent "
+            f"{step!r}{at}, expected one from a run of that step. If it was marked as success by "
+            f"hand, clear it so that it runs."
+        )
+    return TaskRecord.from_dict(found, f"XCom {RECORD_KEY} of {step}")
+
+
+def pull_records(ti: TaskInstance, step: str) -> list[TaskRecord]:
+    """The records of all tasks of a mapped step that have one, in no particular order."""
+    # One request. Airflow leaves out what is missing, and a single value comes without a list.
+    found = ti.xcom_pull(step, key=RECORD_KEY)
+    values = [found] if isinstance(found, dict) else found or []
+    return [
+        TaskRecord.from_dict(value, f"XCom {RECORD_KEY} of {step}")
+        for value in values
+        if value is not None
+    ]

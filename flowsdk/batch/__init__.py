@@ -1,0 +1,1 @@
+"""AWS Batch's vocabulary, without Airflow: names, definitions, submissions, states, a launcher."""

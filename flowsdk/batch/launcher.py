@@ -1,0 +1,175 @@
+"""The laptop's launcher of AWS Batch jobs: ``python flow.py run --with batch``."""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Callable, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from typing import Any
+
+from flowsdk.batch.definition import BatchDefaults
+from flowsdk.batch.jobs import BatchJobs
+from flowsdk.batch.launching import settle, submit_task
+from flowsdk.batch.logs import LogReader, container_log
+from flowsdk.batch.state import JobState
+from flowsdk.datastore import FlowDatastore
+from flowsdk.decorators.settings import StepSettings
+from flowsdk.exception import BatchError
+from flowsdk.runtime.logs import LogLine
+from flowsdk.spec import TaskResult, TaskSpec
+
+OnLines = Callable[[TaskSpec, list[LogLine]], None]
+
+#: Between two looks at the datastore and at AWS Batch. A result in the datastore is seen by the
+#: first; Batch is asked only after jobs that never came so far, and allows few requests.
+_LOOK_SECONDS = 1.0
+_DESCRIBE_SECONDS = 5.0
+#: DescribeJobs may lag behind SubmitJob by a moment.
+_UNKNOWN_SECONDS = 60.0
+#: Two small GETs for each job and look: in turn, they would take seconds for a hundred jobs.
+_PARALLEL_LOOKS = 16
+
+
+def defaults_from(environment: Mapping[str, str]) -> BatchDefaults:
+    """What is configured on a laptop: ``FLOWSDK_BATCH_QUEUE``, ``…_IMAGE`` and so on."""
+    prefix = "FLOWSDK_BATCH_"
+    return BatchDefaults(
+        queue=environment.get(f"{prefix}QUEUE") or None,
+        image=environment.get(f"{prefix}IMAGE") or None,
+        job_role=environment.get(f"{prefix}JOB_ROLE") or None,
+        execution_role=environment.get(f"{prefix}EXECUTION_ROLE") or None,
+    )
+
+
+@dataclass
+class _Job:
+    spec: TaskSpec
+    submitted_at: float
+    log: LogReader
+
+
+class BatchLauncher:
+    """Runs the tasks of a laptop's run as AWS Batch jobs.
+
+    How it works:
+        A task has ended when its result lies in the datastore, or when AWS Batch says that its job
+        has; then the result says that it failed.
+
+    Args:
+        store: The flow's datastore, in S3.
+        on_lines: Called with what tasks print.
+        client: A boto3 Batch client; made from the environment if left out.
+        defaults: Of all jobs; from the environment if left out.
+    """
+
+    def __init__(
+        self,
+        store: FlowDatastore,
+        on_lines: OnLines,
+        client: Any = None,
+        defaults: BatchDefaults | None = None,
+    ) -> None:
+        self._store = store
+        self._on_lines = on_lines
+        self._jobs = BatchJobs(client or _client("batch"))
+        self._defaults = defaults or defaults_from(os.environ)
+        self._out: dict[str, _Job] = {}
+        self._described_at = 0.0
+        self._looked_at = 0.0
+
+    def __len__(self) -> int:
+        return len(self._out)
+
+    def launch(self, spec: TaskSpec, settings: StepSettings) -> str:
+        """Submit a job; its id as people see it."""
+        if not (settings.queue or self._defaults.queue):
+            queue = self._jobs.first_enabled_queue()
+            given = self._defaults
+            self._defaults = BatchDefaults(queue, given.image, given.job_role, given.execution_role)
+        job_id = submit_task(self._jobs, self._store, spec, settings, self._defaults)
+        log = LogReader(self._store, spec.run, spec.ref)
+        self._out[job_id] = _Job(spec, time.monotonic(), log)
+        return f"Batch job {job_id}"
+
+    def poll(self, timeout: float) -> list[TaskResult]:
+        """Wait up to ``timeout`` seconds; the results of the tasks that have ended."""
+        wait = self._looked_at + _LOOK_SECONDS - time.monotonic()
+        if wait > timeout:
+            time.sleep(timeout)
+            return []
+        time.sleep(max(0.0, wait))
+        self._looked_at = time.monotonic()
+        return [*self._with_result(), *self._with_ended_job()]
+
+    def stop(self, reason: str) -> None:
+        """Terminate all jobs; they end within AWS's grace period, which is not awaited."""
+        for job_id in list(self._out):
+            try:
+                self._jobs.terminate(job_id, f"flowsdk: {reason}")
+            except BatchError as error:
+                # The others have to be stopped all the same; this one can be by hand.
+                self._print(self._out[job_id], f"Batch job {job_id} could not be stopped: {error}")
+        self._out.clear()
+
+    def _with_result(self) -> list[TaskResult]:
+        if not self._out:
+            return []
+        with ThreadPoolExecutor(min(_PARALLEL_LOOKS, len(self._out))) as pool:
+            looks = dict(zip(self._out, pool.map(self._look, self._out.values()), strict=True))
+        results = []
+        for job_id, (lines, result) in looks.items():
+            if lines:
+                self._on_lines(self._out[job_id].spec, lines)
+            if result is not None:
+                results.append(self._end(job_id, result))
+        return results
+
+    def _look(self, job: _Job) -> tuple[list[LogLine], TaskResult | None]:
+        return list(job.log.new_lines()), self._store.find_result(job.spec.run, job.spec.ref)
+
+    def _with_ended_job(self) -> list[TaskResult]:
+        now = time.monotonic()
+        if not self._out or now - self._described_at < _DESCRIBE_SECONDS:
+            return []
+        self._described_at = now
+        states = self._jobs.describe(self._out)
+        results = []
+        for job_id, job in list(self._out.items()):
+            state = states.get(job_id)
+            if state is None and now - job.submitted_at > _UNKNOWN_SECONDS:
+                state = JobState(job_id)
+            if state is not None and state.finished:
+                self._explain(job, state)
+                results.append(self._end(job_id, settle(self._store, job.spec, state)))
+        return results
+
+    def _end(self, job_id: str, result: TaskResult) -> TaskResult:
+        """The log is complete when the result is there: read the rest, and forget the job."""
+        self._stream(self._out.pop(job_id))
+        return result
+
+    def _stream(self, job: _Job) -> None:
+        lines = list(job.log.new_lines())
+        if lines:
+            self._on_lines(job.spec, lines)
+
+    def _explain(self, job: _Job, state: JobState) -> None:
+        """Show what the container printed if our own code in it never came to writing a log."""
+        self._stream(job)
+        if job.log.next_chunk == 0 and state.log_stream and not state.succeeded:
+            for text in container_log(_client("logs"), state.log_stream):
+                self._print(job, text)
+
+    def _print(self, job: _Job, text: str) -> None:
+        self._on_lines(job.spec, [LogLine(time.time_ns() // 1_000_000, "stderr", text)])
+
+
+def _client(service: str) -> Any:
+    import boto3
+    from botocore.config import Config
+
+    # Standard: adaptive would hold back all requests of the client after one was throttled.
+    session: Any = boto3.session.Session()
+    return session.client(service, config=Config(retries={"mode": "standard", "max_attempts": 8}))

@@ -1,0 +1,46 @@
+"""Names of jobs: deterministic, so that whoever comes second finds the job of whoever was first.
+
+``<flow>_<step>_<digest>-g<generation>-<attempt>``. The digest stands for the task (a run id may hold
+characters that AWS refuses, and be long); all attempts of a generation share everything before the
+last number, which is what a look-up by prefix wants.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import re
+
+#: Of a job name. https://docs.aws.amazon.com/batch/latest/APIReference/API_SubmitJob.html
+MAX_CHARACTERS = 128
+_DIGEST_CHARACTERS = 12
+#: Of flow and step: what is left beside the digest and two numbers of any plausible length.
+_HEAD_CHARACTERS = 90
+_FOREIGN = re.compile(r"[^A-Za-z0-9_-]")
+
+
+def job_prefix(flow: str, run: str, step: str, task: str, generation: int = 0) -> str:
+    """What the names of all jobs of one generation of a task begin with.
+
+    Args:
+        flow: Name of the flow.
+        run: Run id.
+        step: Name of the step.
+        task: Task id.
+        generation: Attempts of different generations never stand in for each other: a task that
+            was cleared is to run again, not to find its earlier job.
+    """
+    identity = f"{flow}/{run}/{step}/{task}"
+    digest = hashlib.sha256(identity.encode()).hexdigest()[:_DIGEST_CHARACTERS]
+    head = _FOREIGN.sub("-", f"{flow}_{step}").lstrip("_-")[:_HEAD_CHARACTERS]
+    return f"{head or 'flow'}_{digest}-g{generation}-"
+
+
+def job_name(flow: str, run: str, step: str, task: str, attempt: int, generation: int = 0) -> str:
+    """The name of the job of one attempt; see :func:`job_prefix`."""
+    return f"{job_prefix(flow, run, step, task, generation)}{attempt}"
+
+
+def attempt_of(name: str, prefix: str) -> int | None:
+    """The attempt that a job's name stands for; None if it does not belong to ``prefix``."""
+    number = name.removeprefix(prefix)
+    return int(number) if name.startswith(prefix) and number.isdecimal() else None

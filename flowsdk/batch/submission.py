@@ -1,0 +1,116 @@
+"""SubmitJob requests: all that differs from job to job."""
+
+from __future__ import annotations
+
+import math
+import re
+from typing import Any
+
+from flowsdk.batch.definition import BatchDefaults, Platform
+from flowsdk.decorators.settings import StepSettings
+from flowsdk.exception import BatchError
+from flowsdk.runtime import loader
+from flowsdk.spec import TaskSpec
+
+#: Attempts that Batch itself makes when the infrastructure fails, the first included.
+INFRASTRUCTURE_ATTEMPTS = 3
+#: Conditions that a user's code cannot cause; the last one keeps all else from being retried.
+#: https://docs.aws.amazon.com/batch/latest/userguide/best-practices.html#bestpractice6
+_EVALUATE_ON_EXIT = (
+    {"onStatusReason": "Host EC2*", "action": "RETRY"},
+    {"onReason": "CannotPullContainer*", "action": "RETRY"},
+    {"onReason": "DockerTimeout*", "action": "RETRY"},
+    {"onReason": "*", "action": "EXIT"},
+)
+#: https://docs.aws.amazon.com/batch/latest/userguide/job_timeouts.html
+_MIN_TIMEOUT_SECONDS = 60
+#: The runtime enforces a @timeout exactly and needs time to start and to say so; Batch's own
+#: timeout is for a job that no longer reacts.
+_TIMEOUT_SLACK_SECONDS = 30
+#: https://docs.aws.amazon.com/batch/latest/userguide/using-tags.html
+_TAG_FOREIGN = re.compile(r"[^\w +=.:/@-]")
+_TAG_CHARACTERS = 256
+_ENVIRONMENT = {
+    # Sets and dicts in the same order in every attempt: equal artifacts are equal bytes.
+    "PYTHONHASHSEED": "0",
+    "PYTHONUNBUFFERED": "1",
+}
+
+
+def submission(
+    name: str,
+    definition: str,
+    spec: TaskSpec,
+    spec_uri: str,
+    settings: StepSettings,
+    defaults: BatchDefaults,
+    platform: Platform = "EC2",
+) -> dict[str, Any]:
+    """The SubmitJob request for one attempt of a task.
+
+    The container is told where its TaskSpec lies and nothing else, so that the request stays far
+    below AWS's limits (30 KiB, of overrides 8 KiB) however many inputs the task has.
+
+    Args:
+        name: Of the job, from :mod:`flowsdk.batch.names`.
+        definition: Name of the job definition.
+        spec: The attempt.
+        spec_uri: Where its spec lies.
+        settings: What the step's decorators ask for.
+        defaults: What is configured.
+        platform: What the job queue runs on.
+
+    Raises:
+        BatchError: There is no job queue.
+    """
+    queue = settings.queue or defaults.queue
+    if not queue:
+        raise BatchError(
+            f"Job queue (step {spec.step!r}): found none, expected the name of one. Configure a "
+            f"default queue, or name one with @batch(queue=…)."
+        )
+    request: dict[str, Any] = {
+        "jobName": name,
+        "jobQueue": queue,
+        "jobDefinition": definition,
+        "containerOverrides": {
+            "command": ["python3", "-c", loader.source(), spec_uri],
+            "environment": [{"name": key, "value": value} for key, value in _ENVIRONMENT.items()],
+            "resourceRequirements": resource_requirements(settings, platform),
+        },
+        "retryStrategy": {
+            "attempts": INFRASTRUCTURE_ATTEMPTS,
+            "evaluateOnExit": [dict(condition) for condition in _EVALUATE_ON_EXIT],
+        },
+        "propagateTags": True,
+        "tags": _tags(spec, settings),
+    }
+    if settings.timeout_seconds:
+        seconds = math.ceil(settings.timeout_seconds) + _TIMEOUT_SLACK_SECONDS
+        request["timeout"] = {"attemptDurationSeconds": max(_MIN_TIMEOUT_SECONDS, seconds)}
+    return request
+
+
+def resource_requirements(settings: StepSettings, platform: Platform) -> list[dict[str, str]]:
+    """What a step asks for, as Batch spells it. EC2 sells whole vCPUs only; Fargate fractions."""
+    cpu = settings.cpu if platform == "FARGATE" else math.ceil(settings.cpu)
+    amounts = {"VCPU": f"{cpu:g}", "MEMORY": str(settings.memory_mib)}
+    if settings.gpu:
+        amounts["GPU"] = str(settings.gpu)
+    return [{"type": kind, "value": value} for kind, value in amounts.items()]
+
+
+def _tags(spec: TaskSpec, settings: StepSettings) -> dict[str, str]:
+    own = {
+        "flow": spec.flow,
+        "run": spec.run,
+        "step": spec.step,
+        "task": spec.task,
+        "user": spec.user,
+    }
+    return {
+        _TAG_FOREIGN.sub("_", key)[: _TAG_CHARACTERS // 2]: _TAG_FOREIGN.sub("_", value)[
+            :_TAG_CHARACTERS
+        ]
+        for key, value in {**settings.tags, **own}.items()
+    }

@@ -1,0 +1,41 @@
+"""``python flow.py check``, and ``python flow.py`` alone."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+
+from flowsdk import lint
+from flowsdk.flow import FlowSpec, graph_of
+
+
+def execute(flow: type[FlowSpec], args: argparse.Namespace) -> int:
+    """Say whether the flow is well formed, and what else there is to do with it."""
+    validate(flow, quiet=args.quiet)
+    if not args.quiet:
+        sys.stderr.write(_HINTS.format(file=sys.argv[0]))
+    return 0
+
+
+def validate(flow: type[FlowSpec], *, quiet: bool) -> None:
+    """Check the flow's graph.
+
+    Args:
+        flow: The flow class.
+        quiet: Say nothing if all is well.
+
+    Raises:
+        FlowLintError: It has problems; the message lists all of them.
+    """
+    if not quiet:
+        sys.stderr.write("Validating your flow...\n")
+    lint.validate(graph_of(flow))
+    if not quiet:
+        sys.stderr.write("    The graph looks good!\n")
+
+
+_HINTS = """
+'python {file} show' shows a description of this flow.
+'python {file} run' runs the flow locally.
+'python {file} help' shows all available commands and options.
+"""

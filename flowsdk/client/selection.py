@@ -1,0 +1,91 @@
+"""Which metadata provider the client's objects ask."""
+
+from __future__ import annotations
+
+import os
+from functools import lru_cache
+from pathlib import Path
+
+from flowsdk.client.metadata import MetadataProvider
+from flowsdk.exception import UsageError, did_you_mean
+from flowsdk.local.root import default_root
+
+_SCHEMES = ("local", "airflow", "s3")
+
+
+class _Selection:
+    """What ``metadata()`` was last given; None means the default."""
+
+    name: str | None = None
+
+
+def metadata(name: str) -> str:
+    """Choose where runs are looked for, for all client objects made from now on.
+
+    Args:
+        name: ``local@/folder`` or ``s3://bucket/prefix`` for a datastore, ``local`` for the default
+            one, or ``airflow@http://host:8080`` for the runs of an Airflow.
+
+    Returns:
+        The provider in full, as :func:`get_metadata` tells it.
+
+    Raises:
+        UsageError: There is no such kind of provider.
+    """
+    provider = provider_of(name)
+    _Selection.name = provider.name
+    return provider.name
+
+
+def get_metadata() -> str:
+    """The provider in use, in the form that :func:`metadata` takes."""
+    return current_provider().name
+
+
+def default_metadata() -> str:
+    """Go back to the default: FLOWSDK_METADATA, else the default datastore. Returns it."""
+    _Selection.name = None
+    return get_metadata()
+
+
+def current_provider() -> MetadataProvider:
+    """The provider in use."""
+    return provider_of(_Selection.name or os.environ.get("FLOWSDK_METADATA") or "local")
+
+
+def provider_of(name: str) -> MetadataProvider:
+    """The provider that ``name`` means; see :func:`metadata`. Equal names share one.
+
+    Raises:
+        UsageError: There is no such kind of provider.
+    """
+    kind, _, place = name.partition("@")
+    if name.startswith("s3://"):
+        return _datastore(name)
+    if kind == "local":
+        return _datastore(_absolute(place or default_root()))
+    if kind == "airflow" and place.startswith(("http://", "https://")):
+        return _airflow(place.rstrip("/"))
+    hint = did_you_mean(kind, _SCHEMES) if kind not in _SCHEMES else ""
+    raise UsageError(
+        f"Metadata provider: found {name!r}, expected local@/folder, s3://bucket/prefix or "
+        f"airflow@http://host:port.{hint}"
+    )
+
+
+def _absolute(root: str) -> str:
+    return root if "://" in root else str(Path(root).expanduser().absolute())
+
+
+@lru_cache(maxsize=16)
+def _datastore(root: str) -> MetadataProvider:
+    from flowsdk.client.datastore_metadata import DatastoreMetadata
+
+    return DatastoreMetadata(root)
+
+
+@lru_cache(maxsize=16)
+def _airflow(url: str) -> MetadataProvider:
+    from flowsdk.client.airflow_metadata import AirflowMetadata
+
+    return AirflowMetadata(url)

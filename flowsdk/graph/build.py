@@ -1,0 +1,127 @@
+"""Building the graph of a flow class."""
+
+from __future__ import annotations
+
+import inspect
+import sys
+from collections.abc import Mapping
+from typing import Any
+
+from flowsdk.graph.model import FlowGraph, Node
+from flowsdk.graph.source import FunctionSource, sources_of
+from flowsdk.graph.transition import read_end
+
+#: A node while it is being put together.
+_Fields = dict[str, Any]
+
+
+def build_graph(flow: type) -> FlowGraph:
+    """The graph of a flow class; see ``FlowGraph.from_flow``."""
+    functions = _steps_of(flow)
+    sources = sources_of(functions)
+    steps = {name: _read_step(name, functions[name], sources[name]) for name in functions}
+    start = _only(steps, "is_start", "start")
+    end = _only(steps, "is_end", "end")
+    if len(steps) == 1:
+        start = end = next(iter(steps))
+    _add_parents(steps)
+    if start:
+        _add_splits(steps, start)
+    file, line = _class_place(flow, functions, sources)
+    return FlowGraph(
+        name=flow.__name__,
+        file=file,
+        line=line,
+        doc=inspect.cleandoc(flow.__doc__ or ""),
+        nodes={name: Node(**fields) for name, fields in steps.items()},
+        start=start,
+        end=end,
+        methods=_methods_of(flow).difference(steps),
+    )
+
+
+def _steps_of(flow: type) -> dict[str, Any]:
+    """Step functions by name: own ones and inherited ones, in the order of their definition."""
+    found: dict[str, Any] = {}
+    for base in reversed(flow.__mro__):
+        for name, value in vars(base).items():
+            if getattr(value, "is_step", False):
+                found[name] = value
+            else:
+                found.pop(name, None)
+    return found
+
+
+def _methods_of(flow: type) -> frozenset[str]:
+    """Public methods that the flow's author has written."""
+    return frozenset(
+        name
+        for base in flow.__mro__
+        if base is not object and base.__module__ != "flowsdk.flow"
+        for name, value in vars(base).items()
+        if inspect.isfunction(value) and not name.startswith("_")
+    )
+
+
+def _read_step(name: str, function: Any, source: FunctionSource) -> _Fields:
+    arguments = source.definition.args
+    num_args = len(arguments.posonlyargs) + len(arguments.args)
+    return {
+        "name": name,
+        "is_join": num_args > 1,
+        "file": source.file,
+        "line": source.definition.lineno,
+        "doc": inspect.cleandoc(function.__doc__ or ""),
+        "num_args": num_args,
+        "is_start": function.is_start_step,
+        "is_end": function.is_end_step,
+        **read_end(source.definition, num_args > 1),
+    }
+
+
+def _add_parents(steps: Mapping[str, _Fields]) -> None:
+    for fields in steps.values():
+        fields["parents"] = ()
+    for name, fields in steps.items():
+        for target in dict.fromkeys(fields["next"]):
+            if target in steps:
+                steps[target]["parents"] += (name,)
+
+
+def _only(steps: Mapping[str, _Fields], marker: str, default: str) -> str | None:
+    marked = [name for name, fields in steps.items() if fields[marker]]
+    if len(marked) == 1:
+        return marked[0]
+    return default if default in steps and not marked else None
+
+
+def _add_splits(steps: Mapping[str, _Fields], start: str) -> None:
+    """Note in every step that can be reached which splits are open around it.
+
+    The first way found into a step decides; that all ways agree is the linter's business.
+    """
+    todo: list[tuple[str, tuple[str, ...]]] = [(start, ())]
+    seen: set[str] = set()
+    while todo:
+        name, open_splits = todo.pop(0)
+        if name in seen or name not in steps:
+            continue
+        seen.add(name)
+        fields = steps[name]
+        if fields["is_join"] and open_splits:
+            *outer, fields["join_of"] = open_splits
+            open_splits = tuple(outer)
+        fields["splits"] = open_splits
+        fields["foreaches"] = tuple(s for s in open_splits if steps[s]["kind"] == "foreach")
+        inner = (*open_splits, name) if fields["kind"] in ("split", "foreach") else open_splits
+        todo += [(target, inner) for target in fields["next"]]
+
+
+def _class_place(
+    flow: type, functions: Mapping[str, Any], sources: Mapping[str, FunctionSource]
+) -> tuple[str, int]:
+    """File and line of the class statement; those of a base class's if it has no step of its own."""
+    own = [name for name, function in functions.items() if vars(flow).get(name) is function]
+    for name in own or functions:
+        return sources[name].file, sources[name].class_line or sources[name].definition.lineno
+    return getattr(sys.modules.get(flow.__module__), "__file__", None) or flow.__module__, 1

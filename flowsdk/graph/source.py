@@ -1,0 +1,94 @@
+"""Finding the source of functions.
+
+Through linecache, which also reads modules inside zip archives. Files are parsed whole and once:
+for a flow that is far less work than ``inspect.getsource`` of each of its steps, and a DAG
+processor reads hundreds of flows.
+"""
+
+from __future__ import annotations
+
+import ast
+import inspect
+import linecache
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from functools import lru_cache
+from typing import Any
+
+from flowsdk.exception import FlowException
+
+
+@dataclass(frozen=True)
+class FunctionSource:
+    """Where a function is defined.
+
+    Attributes:
+        file: As the interpreter names it.
+        definition: Its syntax tree, with line numbers of the file.
+        class_line: Of the class statement around it; None outside a class.
+    """
+
+    file: str
+    definition: ast.FunctionDef
+    class_line: int | None
+
+
+def sources_of(functions: Mapping[str, Any]) -> dict[str, FunctionSource]:
+    """The sources of functions, by the same names; of a wrapper, that of what it wraps.
+
+    Raises:
+        FlowException: There is no source, or it is not that of the function.
+    """
+    files: dict[str, str] = {}
+    found = {}
+    for name, function in functions.items():
+        inner = inspect.unwrap(function)
+        code = inner.__code__
+        file = code.co_filename
+        if file not in files:
+            linecache.checkcache(file)
+            files[file] = "".join(linecache.getlines(file, inner.__globals__))
+        source = _parse(files[file], file).get(code.co_firstlineno)
+        if source is None or source.definition.name != code.co_name:
+            why = "It has changed since it was imported" if files[file] else "It has no source"
+            raise FlowException(
+                f"The source of step {inner.__qualname__} cannot be read ({file}:"
+                f"{code.co_firstlineno}). {why}; flows have to be defined in a file that stays."
+            )
+        found[name] = source
+    return found
+
+
+@lru_cache(maxsize=256)
+def _parse(text: str, file: str) -> Mapping[int, FunctionSource]:
+    """The functions of a file by their first line, which is that of the first decorator."""
+    try:
+        tree = ast.parse(text, file)
+    except (SyntaxError, ValueError) as error:
+        raise FlowException(
+            f"The source of the flow cannot be parsed ({file}): {error}."
+        ) from error
+    return {
+        min([definition.lineno, *(d.lineno for d in definition.decorator_list)]): FunctionSource(
+            file, definition, class_line
+        )
+        for definition, class_line in _functions(tree.body, None)
+    }
+
+
+def _functions(
+    body: list[ast.stmt], class_line: int | None
+) -> Iterator[tuple[ast.FunctionDef, int | None]]:
+    """Every function below ``body``; expressions are not searched, for they hold none."""
+    for statement in body:
+        if isinstance(statement, ast.FunctionDef):
+            yield statement, class_line
+        if isinstance(statement, (ast.FunctionDef, ast.AsyncFunctionDef)):
+            yield from _functions(statement.body, None)
+        elif isinstance(statement, ast.ClassDef):
+            yield from _functions(statement.body, statement.lineno)
+        elif not isinstance(statement, (ast.Expr, ast.Assign, ast.Import, ast.ImportFrom)):
+            for part in ("body", "orelse", "finalbody"):
+                yield from _functions(getattr(statement, part, []), class_line)
+            for block in (*getattr(statement, "handlers", ()), *getattr(statement, "cases", ())):
+                yield from _functions(block.body, class_line)

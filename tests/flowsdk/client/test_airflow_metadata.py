@@ -1,0 +1,246 @@
+from __future__ import annotations
+
+import pickle
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from flowsdk.client import Flow, Metaflow, Run, Task, airflow_metadata, metadata
+from flowsdk.exception import NotFound
+from flowsdk.spec import TaskRecord, TaskRef
+from tests.flowsdk.client.fake_airflow import FakeAirflow, dag_run, serve, task_instance
+from tests.flowsdk.client.recorded import record, store_at
+
+GOOD = "manual__2026-11-21T09:01:00.123456+00:00_aB"
+FAILED = "scheduled__2026-11-21T09:02:00+00:00"
+RUNNING = "manual__2026-11-21T09:03:00+00:00"
+FLOW = "HelloFlow"
+
+
+@pytest.fixture(scope="module")
+def root(tmp_path_factory: pytest.TempPathFactory) -> str:
+    """What the jobs of two runs have left in the datastore."""
+    root = str(tmp_path_factory.mktemp("airflow") / "root")
+    record(root, GOOD)
+    record(root, FAILED, alpha="-1")
+    return root
+
+
+def add_task(
+    airflow: FakeAirflow, root: str, run: str, ref: TaskRef, state: str, map_index: int = -1
+) -> None:
+    """A task instance that has ended, with the record that its operator has left."""
+    store = store_at(root, FLOW)
+    result = store.read_result(run, ref)
+    airflow.instances.append(
+        task_instance(FLOW, run, ref.step, state, map_index, try_number=ref.attempt + 1)
+    )
+    task_record = TaskRecord.of(result, store.result_uri(run, ref))
+    airflow.records[run, ref.step, map_index] = task_record.to_dict()
+
+
+@pytest.fixture
+def airflow(root: str, monkeypatch: pytest.MonkeyPatch) -> Iterator[FakeAirflow]:
+    """An Airflow that knows the two runs and a third that has just begun."""
+    with serve() as server:
+        server.dags = [FLOW, "OtherFlow"]
+        for number, (run, state) in enumerate(
+            [(GOOD, "success"), (FAILED, "failed"), (RUNNING, "running")], 1
+        ):
+            server.dag_runs.append(dag_run(FLOW, run, state, number))
+        for run in (GOOD, FAILED):
+            add_task(server, root, run, TaskRef("start", "0", 0), "success")
+            for index, attempt in enumerate((0, 1, 0)):
+                ref = TaskRef("greet", str(index), attempt)
+                add_task(server, root, run, ref, "success", index)
+            add_task(server, root, run, TaskRef("join", "0", 0), "success")
+        add_task(server, root, GOOD, TaskRef("end", "0", 0), "success")
+        add_task(server, root, FAILED, TaskRef("end", "0", 0), "failed")
+        server.instances += [
+            task_instance(FLOW, RUNNING, "start", "deferred"),
+            task_instance(FLOW, RUNNING, "greet", None),
+            task_instance(FLOW, RUNNING, "join", None),
+        ]
+        metadata(f"airflow@{server.url}")
+        yield server
+
+
+@pytest.fixture(params=["plugin", "public API"], autouse=True)
+def access(airflow: FakeAirflow, request: pytest.FixtureRequest) -> str:
+    """Everything is the same without the provider's plugin, only slower."""
+    airflow.plugin = request.param == "plugin"
+    return str(request.param)
+
+
+def test_flows(airflow: FakeAirflow) -> None:
+    assert [flow.id for flow in Metaflow()] == [FLOW, "OtherFlow"]
+    with pytest.raises(NotFound, match="No flow 'HelloFow' in airflow@.*Did you mean 'HelloFlow'"):
+        Flow("HelloFow")
+
+
+def test_runs_newest_first_in_one_request(airflow: FakeAirflow) -> None:
+    flow = Flow(FLOW)
+    airflow.take()
+    assert [(run.id, run.status) for run in flow if run.finished] == [
+        (FAILED, "failed"),
+        (GOOD, "succeeded"),
+    ]
+    listing, *others = airflow.take()
+    assert listing == "POST /api/v2/dags/~/dagRuns/list"
+    # The running one, because it may have ended since.
+    assert len(others) == 1
+    assert others[0].startswith("GET /api/v2/dags/HelloFlow/dagRuns/manual__2026-11-21T09%3A03")
+
+
+def test_the_last_successful_runs_data_in_a_handful_of_requests(
+    airflow: FakeAirflow, access: str
+) -> None:
+    run = Flow(FLOW).latest_successful_run
+    assert run
+    assert run.id == GOOD
+    assert run.data.greetings == ["hello ann", "hello bob", "hello cleo"]
+    if access == "plugin":
+        paths = [request.partition("?")[0] for request in airflow.take()]
+        assert paths == [
+            "GET /auth/token",
+            f"GET /api/v2/dags/{FLOW}",
+            "POST /api/v2/dags/~/dagRuns/list",
+            "POST /api/v2/dags/~/dagRuns/~/taskInstances/list",
+            f"GET /flowprovider/api/dags/{FLOW}/records",
+        ]
+
+
+def test_all_tasks_of_a_run_in_two_requests(airflow: FakeAirflow, access: str) -> None:
+    run = Run(f"{FLOW}/{GOOD}")
+    airflow.take()
+    found = {step.id: [(task.id, task.current_attempt) for task in step] for step in run}
+    assert found == {
+        "end": [("0", 0)],
+        "join": [("0", 0)],
+        "greet": [("2", 0), ("1", 1), ("0", 0)],
+        "start": [("0", 0)],
+    }
+    assert list(found) == ["end", "join", "greet", "start"]
+    if access == "plugin":
+        assert len(airflow.take()) == 2
+
+
+def test_a_run_that_succeeded(airflow: FakeAirflow) -> None:
+    run = Run(f"{FLOW}/{GOOD}")
+    assert (run.status, run.successful, run.finished) == ("succeeded", True, True)
+    assert str(run.created_at) == "2026-11-21 09:01:00.123456+00:00"
+    assert str(run.finished_at) == "2026-11-21 09:01:59+00:00"
+    assert run.parameters == {"alpha": 0.5}
+    assert run.system_tags
+
+
+def test_a_run_that_failed(airflow: FakeAirflow) -> None:
+    run = Run(f"{FLOW}/{FAILED}")
+    assert (run.status, run.finished) == ("failed", True)
+    task = run["end"].task
+    assert task
+    assert (task.finished, task.successful) == (True, False)
+    assert task.exception
+    assert task.exception.exception == "alpha is negative"
+    assert "RuntimeError" in task.stderr
+
+
+def test_a_run_that_runs(airflow: FakeAirflow) -> None:
+    run = Run(f"{FLOW}/{RUNNING}")
+    assert (run.status, run.finished, run.finished_at) == ("running", False, None)
+    assert run.end_task is None
+    assert run.data is None
+    assert [step.id for step in run] == ["start"]
+    task = run["start"].task
+    assert task
+    assert (task.finished, task.current_attempt, task.finished_at) == (False, 0, None)
+    with pytest.raises(NotFound, match="Set FLOWSDK_DATASTORE"):
+        _ = task.stdout
+
+
+def test_a_run_is_asked_again_while_it_runs(
+    airflow: FakeAirflow, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(airflow_metadata, "_FRESH_SECONDS", 0.0)
+    run = Run(f"{FLOW}/{RUNNING}")
+    task = run["start"].task
+    assert task
+    assert not (run.finished)
+    assert not (task.finished)
+    airflow.dag_runs[-1]["state"] = "failed"
+    airflow.instances[-3]["state"] = "failed"
+    assert run.finished
+    assert task.finished
+
+
+def test_a_task_that_failed_without_a_record(
+    airflow: FakeAirflow, root: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    del airflow.records[FAILED, "end", -1]
+    task = Task(f"{FLOW}/{FAILED}/end/0")
+    # The other tasks' records say where the datastore is, and there is the job's own result.
+    assert task.exception
+    assert task.exception.type == "builtins.RuntimeError"
+    airflow.records.clear()
+    monkeypatch.setattr(airflow_metadata, "_FRESH_SECONDS", 0.0)
+    monkeypatch.setenv("FLOWSDK_DATASTORE", root)
+    assert Task(task.pathspec).exception
+
+
+def test_a_task_that_runs_again_has_no_artifacts(airflow: FakeAirflow) -> None:
+    instance = next(row for row in airflow.instances if row["task_id"] == "end")
+    instance.update(state="running", try_number=2)
+    task = Task(f"{FLOW}/{GOOD}/end/0")
+    assert (task.finished, task.current_attempt) == (False, 1)
+    assert list(task) == []
+
+
+def test_another_attempt_can_be_looked_at(airflow: FakeAirflow) -> None:
+    first = Task(f"{FLOW}/{GOOD}/greet/1", attempt=0)
+    assert first.exception
+    assert first.exception.exception == "bob does not hear"
+
+
+def test_neighbours(airflow: FakeAirflow) -> None:
+    join = Task(f"{FLOW}/{GOOD}/join/0")
+    assert [task.id for task in join.parent_tasks] == ["0", "1", "2"]
+    assert join.parent_tasks[0].child_tasks == [join]
+
+
+def test_a_run_that_airflow_has_deleted(
+    airflow: FakeAirflow, root: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    airflow.dag_runs.clear()
+    airflow.instances.clear()
+    airflow.records.clear()
+    with pytest.raises(NotFound, match="has no run"):
+        Run(f"{FLOW}/{GOOD}")
+    monkeypatch.setenv("FLOWSDK_DATASTORE", root)
+    monkeypatch.setattr(airflow_metadata, "_FRESH_SECONDS", 0.0)
+    run = Run(f"{FLOW}/{GOOD}")
+    assert run.successful
+    assert run["greet"]["1"].data.greeting == "hello bob"
+
+
+def test_objects_can_be_pickled(airflow: FakeAirflow, tmp_path: Path) -> None:
+    task = Task(f"{FLOW}/{GOOD}/greet/1")
+    data = pickle.dumps(task)
+    metadata(f"local@{tmp_path}")
+    copy: Any = pickle.loads(data)
+    assert copy == task
+    assert copy.data.greeting == "hello bob"
+
+
+@pytest.mark.parametrize("access", ["plugin"], indirect=True)
+def test_many_tasks_come_in_pages(airflow: FakeAirflow) -> None:
+    row = next(r for r in airflow.instances if r["dag_run_id"] == GOOD and r["map_index"] == 0)
+    values = dict(airflow.records[GOOD, "greet", 0])
+    for index in range(3, 2100):
+        airflow.instances.append({**row, "map_index": index})
+        airflow.records[GOOD, "greet", index] = {**values, "task": str(index)}
+    run = Run(f"{FLOW}/{GOOD}")
+    airflow.take()
+    assert sum(1 for _ in run["greet"]) == 2100
+    assert len(airflow.take()) == 3 + 3
