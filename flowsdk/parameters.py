@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import getpass
 import json
-import os
+import math
 import re
+import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -19,6 +20,7 @@ RESERVED_PARAMETERS = frozenset(
      "runner-attribute-file", "help"}
 )  # fmt: skip
 _NAME = re.compile(r"[A-Za-z][A-Za-z0-9_-]*")
+_ENV_PREFIXES = ("FLOWSDK_RUN_", "METAFLOW_RUN_")
 _TRUE = {"true", "1", "yes", "y", "on", "t"}
 _FALSE = {"false", "0", "no", "n", "off", "f"}
 
@@ -30,6 +32,9 @@ class JSONTypeClass:
 
     def __repr__(self) -> str:
         return "JSON"
+
+    def __reduce__(self) -> str:
+        return "JSONType"  # there is only one, and code compares with ``is``
 
 
 #: ``Parameter("p", type=JSONType)``: text is parsed as JSON.
@@ -100,6 +105,9 @@ class Parameter:
         self.min = min
         self.max = max
         self.attribute = name
+        frame = sys._getframe(1)
+        #: ``file:line`` of the declaration, for messages.
+        self.location = f"{frame.f_code.co_filename}:{frame.f_lineno}"
 
     def __set_name__(self, owner: type, attribute: str) -> None:
         self.attribute = attribute
@@ -115,7 +123,8 @@ def collect_parameters(flow: type) -> dict[str, Parameter]:
     """The parameters of a flow class and its bases, by name, in the order of their definition.
 
     Raises:
-        ParameterError: Names that are malformed, reserved or used twice; all of them.
+        ParameterError: Names that are malformed, reserved or used twice, defaults and choices that
+            the parameter would refuse; all of them.
     """
     attributes: dict[str, Parameter] = {}
     for base in reversed(flow.__mro__):
@@ -124,20 +133,17 @@ def collect_parameters(flow: type) -> dict[str, Parameter]:
                 attributes[attribute] = value
             else:
                 attributes.pop(attribute, None)
-    problems, found = [], {}
-    lower: dict[str, str] = {}
+    problems: list[str] = []
+    found: dict[str, Parameter] = {}
+    taken: dict[str, str] = {}
     for attribute, parameter in attributes.items():
-        name = parameter.name
-        where = f"Parameter {name!r} ({flow.__name__}.{attribute})"
-        if not isinstance(name, str) or not _NAME.fullmatch(name):
-            problems.append(f"{where}: expected a name of letters, digits, '_' and '-'.")
-        elif name.lower().replace("_", "-") in RESERVED_PARAMETERS:
-            problems.append(f"{where}: the command line uses this name itself. Choose another.")
-        elif name.lower() in lower:
-            problems.append(f"{where}: specified twice, also as {lower[name.lower()]}.")
+        wrong = _name_problem(parameter.name, attribute, taken) or _declaration_problem(parameter)
+        if wrong:
+            where = f"{flow.__name__}.{attribute}, {parameter.location}"
+            problems.append(f"Parameter {parameter.name!r} ({where}): {wrong}")
         else:
-            lower[name.lower()] = f"{flow.__name__}.{attribute}"
-            found[name] = parameter
+            taken[_key(parameter.name)] = f"{flow.__name__}.{attribute}"
+            found[parameter.name] = parameter
     if problems:
         raise ParameterError("\n".join(problems))
     return found
@@ -149,16 +155,17 @@ def convert(parameter: Parameter, value: Any) -> Any:
     Raises:
         ParameterError: It is of another type, not among the choices, or out of range.
     """
-    if parameter.separator is not None:
-        parts = value.split(parameter.separator) if isinstance(value, str) else list(value)
-        converted: Any = [_convert_one(parameter, part) for part in parts]
-        checked = converted
-    else:
+    if parameter.separator is None:
         converted = _convert_one(parameter, value)
-        checked = [converted]
-    for item in checked:
+        _check(parameter, converted)
+        return converted
+    parts = value.split(parameter.separator) if isinstance(value, str) else value
+    if not isinstance(parts, (list, tuple)):
+        raise ParameterError(f"Parameter {parameter.name!r}: found {value!r}, expected a list.")
+    several = [_convert_one(parameter, part) for part in parts]
+    for item in several:
         _check(parameter, item)
-    return converted
+    return several
 
 
 def resolve_parameters(
@@ -175,7 +182,8 @@ def resolve_parameters(
         env: Environment variables.
 
     Raises:
-        ParameterError: Unknown names, missing or wrong values; all of them.
+        ParameterError: Unknown names, missing or wrong values, defaults that cannot be computed;
+            all of them.
     """
     parameters = collect_parameters(flow)
     problems = [
@@ -196,7 +204,11 @@ def resolve_parameters(
 
 
 def json_schema(parameter: Parameter) -> dict[str, Any]:
-    """The JSON schema of a parameter's value, as Airflow's ``Param`` wants it."""
+    """The JSON schema of a parameter's value, as Airflow's ``Param`` wants it.
+
+    It allows None where the run finds the value out: if nothing is required, or if the default is a
+    function.
+    """
     kind = _SCHEMA_TYPES.get(parameter.type, ["object", "array", "string", "number", "boolean"])
     schema: dict[str, Any] = {"title": parameter.name}
     if parameter.separator is not None:
@@ -207,17 +219,57 @@ def json_schema(parameter: Parameter) -> dict[str, Any]:
         schema["description"] = parameter.help
     target = schema["items"] if parameter.separator is not None else schema
     if parameter.choices is not None:
-        target["enum"] = list(parameter.choices)
+        target["enum"] = [_convert_one(parameter, choice) for choice in parameter.choices]
     if parameter.min is not None:
         target["minimum"] = parameter.min
     if parameter.max is not None:
         target["maximum"] = parameter.max
-    if not parameter.required and (parameter.default is None or callable(parameter.default)):
+    if callable(parameter.default) or (parameter.default is None and not parameter.required):
         types = schema["type"] if isinstance(schema["type"], list) else [schema["type"]]
         schema["type"] = ["null", *types]
         if "enum" in schema:
             schema["enum"] = [None, *schema["enum"]]
     return schema
+
+
+def _key(name: str) -> str:
+    """What must differ: on the command line case does not count, in variables ``-`` is ``_``."""
+    return name.lower().replace("_", "-")
+
+
+def _name_problem(name: Any, attribute: str, taken: Mapping[str, str]) -> str | None:
+    from flowsdk.flow import FlowSpec
+
+    if not isinstance(name, str) or not _NAME.fullmatch(name):
+        return "expected a name of letters, digits, '_' and '-'."
+    if _key(name) in RESERVED_PARAMETERS:
+        return "the command line uses this name itself. Choose another."
+    if _key(name) in taken:
+        return f"specified twice, also as {taken[_key(name)]}."
+    if hasattr(FlowSpec, attribute):
+        return f"FlowSpec uses self.{attribute} itself. Assign it to another attribute."
+    return None
+
+
+def _declaration_problem(parameter: Parameter) -> str | None:
+    kind, default = parameter.type, parameter.default
+    if kind is not JSONType and kind not in _SCHEMA_TYPES:
+        return f"found type {kind!r}, expected str, int, float, bool or JSONType."
+    bounds = [bound for bound in (parameter.min, parameter.max) if bound is not None]
+    if bounds and kind not in (int, float):
+        return f"found min or max and type {_type_name(kind)}, expected a number."
+    if len(bounds) == 2 and bounds[0] > bounds[1]:
+        return f"found min {bounds[0]} above max {bounds[1]}."
+    if parameter.separator == "":
+        return "found an empty separator, expected a text."
+    try:
+        for choice in parameter.choices or ():
+            _convert_one(parameter, choice)
+        if default is not None and not callable(default):
+            convert(parameter, default)
+    except ParameterError as error:
+        return str(error).partition(": ")[2]
+    return None
 
 
 def _type_of(kind: Any, default: Any, separator: str | None) -> Any:
@@ -232,47 +284,76 @@ def _resolve(
     flow: type, parameter: Parameter, given: Mapping[str, Any], env: Mapping[str, str]
 ) -> Any:
     name = parameter.name
-    variable = name.upper().replace("-", "_")
     # None is how Airflow's form says "nothing given".
     if given.get(name) is not None:
         return convert(parameter, given[name])
-    for prefix in ("FLOWSDK_RUN_", "METAFLOW_RUN_"):
-        if prefix + variable in env:
-            return convert(parameter, env[prefix + variable])
+    for prefix in _ENV_PREFIXES:
+        variable = prefix + name.upper().replace("-", "_")
+        if variable in env:
+            return convert(parameter, env[variable])
     default = parameter.default
     if callable(default):
-        user = os.environ.get("FLOWSDK_USER") or getpass.getuser()
-        default = default(ParameterContext(flow.__name__, user, name))
-    if default is None:
-        if parameter.required:
+        try:
+            default = default(ParameterContext(flow.__name__, _user(env), name))
+        except Exception as error:  # a user's function may raise anything
             raise ParameterError(
-                f"Parameter {name!r}: found no value, expected one: --{name} VALUE."
-            )
-        return None
-    return convert(parameter, default)
+                f"Parameter {name!r} ({parameter.location}): its default failed with "
+                f"{type(error).__name__}: {error}."
+            ) from error
+    if default is not None:
+        return convert(parameter, default)
+    if parameter.required:
+        raise ParameterError(f"Parameter {name!r}: found no value, expected one: --{name} VALUE.")
+    return None
+
+
+def _user(env: Mapping[str, str]) -> str:
+    try:
+        return env.get("FLOWSDK_USER") or env.get("METAFLOW_USER") or getpass.getuser()
+    except (KeyError, OSError):  # a container's user may have no name
+        return "unknown"
+
+
+def _type_name(kind: Any) -> str:
+    return str(getattr(kind, "__name__", kind))
 
 
 def _convert_one(parameter: Parameter, value: Any) -> Any:
     kind = parameter.type
     try:
         if kind is JSONType:
-            return json.loads(value) if isinstance(value, str) else _plain_json(value)
+            return _convert_json(value)
         if kind is bool:
             return _convert_bool(value)
-        if kind is int and isinstance(value, float) and not value.is_integer():
-            raise ValueError("not a whole number")  # noqa: TRY004  # reported as one below
-        if kind is str and not isinstance(value, str):
-            raise TypeError("not text")
-        return kind(value)
+        if isinstance(value, bool):
+            raise TypeError("a boolean")
+        if kind is str:
+            if not isinstance(value, str):
+                raise TypeError("not a text")
+            return value
+        if kind is int:
+            if isinstance(value, float) and not value.is_integer():
+                raise ValueError("not a whole number")
+            return int(value)
+        return _finite(float(value))
     except (ValueError, TypeError) as error:
-        name = getattr(kind, "__name__", "JSON")
         raise ParameterError(
-            f"Parameter {parameter.name!r}: found {value!r}, expected {name} ({error})."
+            f"Parameter {parameter.name!r}: found {value!r}, expected {_type_name(kind)} ({error})."
         ) from error
 
 
-def _plain_json(value: Any) -> Any:
-    return json.loads(json.dumps(value))
+def _finite(number: float) -> float:
+    if not math.isfinite(number):
+        raise ValueError("not a finite number, and JSON has no other")
+    return number
+
+
+def _convert_json(value: Any) -> Any:
+    def refuse(constant: str) -> None:
+        raise ValueError(f"{constant} is not JSON")
+
+    text = value if isinstance(value, str) else json.dumps(value, allow_nan=False)
+    return json.loads(text, parse_constant=refuse)
 
 
 def _convert_bool(value: Any) -> bool:
@@ -288,9 +369,10 @@ def _convert_bool(value: Any) -> bool:
 
 def _check(parameter: Parameter, value: Any) -> None:
     where = f"Parameter {parameter.name!r}: found {value!r}, expected"
-    if parameter.choices is not None and value not in parameter.choices:
-        choices = ", ".join(map(repr, parameter.choices))
-        near = did_you_mean(str(value), map(str, parameter.choices))
+    allowed = [_convert_one(parameter, choice) for choice in parameter.choices or ()]
+    if parameter.choices is not None and value not in allowed:
+        choices = ", ".join(map(repr, allowed))
+        near = did_you_mean(str(value), map(str, allowed))
         raise ParameterError(f"{where} one of {choices}.{near}")
     if parameter.min is not None and value < parameter.min:
         raise ParameterError(f"{where} at least {parameter.min}.")

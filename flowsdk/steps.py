@@ -3,11 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from types import FunctionType
 from typing import Any, TypeVar, overload
 
 from flowsdk.exception import DecoratorError
 
 F = TypeVar("F", bound=Callable[..., Any])
+
+# As in inspect.CO_*, which is not worth importing here: calling such functions runs nothing.
+_GENERATOR = 0x20 | 0x200
+_COROUTINE = 0x80
 
 
 @overload
@@ -34,15 +39,11 @@ def step(
         node_info: Anything to be kept with the step in the graph.
 
     Raises:
-        DecoratorError: What is decorated is not a function.
+        DecoratorError: What is decorated is not a plain function, or is a step already.
     """
 
     def mark(decorated: Any) -> Any:
-        if not callable(decorated) or isinstance(decorated, type):
-            raise DecoratorError(
-                f"@step decorates {decorated!r}, expected a method of a flow. Put @step directly "
-                f"above 'def'."
-            )
+        _require_plain_function(decorated)
         decorated.is_step = True
         decorated.is_start_step = start
         decorated.is_end_step = end
@@ -51,3 +52,24 @@ def step(
         return decorated
 
     return mark if function is None else mark(function)
+
+
+def _require_plain_function(decorated: Any) -> None:
+    if not isinstance(decorated, FunctionType):
+        raise DecoratorError(
+            f"@step decorates {decorated!r}, expected a method of a flow. Put @step directly above "
+            f"'def'."
+        )
+    code = decorated.__code__
+    where = f"{code.co_filename}:{code.co_firstlineno}"
+    if getattr(decorated, "is_step", False):
+        raise DecoratorError(
+            f"@step decorates {decorated.__name__!r} twice ({where}). Keep the one closest to the "
+            f"function."
+        )
+    if code.co_flags & (_GENERATOR | _COROUTINE):
+        kind = "a generator" if code.co_flags & _GENERATOR else "an async function"
+        raise DecoratorError(
+            f"@step decorates {decorated.__name__!r} ({where}), found {kind}, expected a plain "
+            f"function. Its body would never run; call it from a step that is one."
+        )

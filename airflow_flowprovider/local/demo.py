@@ -120,8 +120,10 @@ def _follow(api: AirflowApi, run: str) -> None:
 def _task_name(task: dict[str, Any]) -> str:
     if task["map_index"] < 0:
         return str(task["task_id"])
+    name = f"{task['task_id']}[{task['map_index']}]"
     label = task.get("rendered_map_index")
-    return f"{task['task_id']}[{task['map_index']}]" + (f"  {label}" if label else "")
+    # Until the split's label is known, Airflow shows the index.
+    return name if label in (None, str(task["map_index"])) else f"{name}  {label}"
 
 
 def _show_result(api_url: str, run: str) -> None:

@@ -55,7 +55,7 @@ def lineage(ti: TaskInstance, graph: FlowGraph, node: Node, store: FlowDatastore
     if not node.parents:
         return Lineage()
     if node.join_of is not None and graph[node.join_of].kind == "foreach":
-        records = _splits_in_order(ti, graph, node)
+        records = _splits_in_order(ti, node)
         return _lineage(graph, node, records)
     opener = graph[node.parents[0]]
     if opener.kind == "foreach":
@@ -92,7 +92,7 @@ def _first_of_split(
     return Lineage(parents=(record.ref,), foreach=frames)
 
 
-def _splits_in_order(ti: TaskInstance, graph: FlowGraph, node: Node) -> list[TaskRecord]:
+def _splits_in_order(ti: TaskInstance, node: Node) -> list[TaskRecord]:
     """The inputs of a join that closes a foreach: of each split, one for each parent step."""
     opener = str(node.join_of)
     expected = pull_record(ti, opener, UNMAPPED).splits or 0

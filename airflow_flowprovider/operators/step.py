@@ -161,7 +161,7 @@ class FlowStepOperator(BaseOperator):
         ti: Any = context["ti"]
         origin = lineage(ti, self.graph, self.node, self.store)
         set_label(context, origin.label)
-        tries = Tries.of(ti, self.retries)
+        tries = Tries.of(ti, self.retries or 0)
         spec = self._spec(context, origin, tries)
         self._check_killed()
         launch = self._launcher.launch(spec, tries)
@@ -236,7 +236,6 @@ class FlowStepOperator(BaseOperator):
         # No timeout: Batch ends a job that takes too long, and a deferral that times out would
         # neither end the job nor come back here.
         self.defer(trigger=trigger, method_name="resume", kwargs={"launch": launch.to_dict()})
-        raise AssertionError  # defer() has raised
 
     def _finish(
         self,
@@ -253,7 +252,7 @@ class FlowStepOperator(BaseOperator):
             self._push_job(ti, launch.job_id, state.log_stream if state else None)
             state = state or JobState(launch.job_id)
         result = outcome(self.store, spec, log, self._show, state, self._open_logs)
-        tries = Tries.of(ti, self.retries)
+        tries = Tries.of(ti, self.retries or 0)
         return conclude(
             ti,
             self.store,
@@ -292,7 +291,8 @@ class FlowStepOperator(BaseOperator):
         try:
             self.batch.jobs.terminate(self._job_id, "Airflow ended the task")
         except BatchError as error:
-            self.log.error("Batch job %s could not be terminated: %s", self._job_id, error)
+            job_id = self._job_id
+            self.log.warning("Batch job %s may go on, terminate it by hand: %s", job_id, error)
 
 
 def _job_overview(settings: StepSettings, config: ProviderConfig) -> dict[str, Any]:

@@ -204,9 +204,8 @@ class JobPoller:
             states = await self.call(jobs.describe, some)
             self._answered_at = time.monotonic()
             for job_id in some:
-                state = states.get(job_id) or self._missing(job_id)
+                state = self._seen(job_id, states.get(job_id))
                 if state is not None:
-                    self._missing_since.pop(job_id, None) if job_id in states else None
                     changed |= self._known.get(job_id) != state.status
                     self._known[job_id] = state.status
                     self._tell(job_id, state)
@@ -214,8 +213,11 @@ class JobPoller:
         grown = min(self._longest, max(self._interval, self._shortest) * _PATIENCE)
         self._interval = self._shortest if changed else grown
 
-    def _missing(self, job_id: str) -> JobState | None:
-        """What to say of a job that AWS does not show; None for now."""
+    def _seen(self, job_id: str, state: JobState | None) -> JobState | None:
+        """What to say of a job that AWS describes so, or does not show; None for nothing yet."""
+        if state is not None:
+            self._missing_since.pop(job_id, None)
+            return state
         now = time.monotonic()
         since = self._missing_since.setdefault(job_id, now)
         return JobState(job_id) if now - since >= _UNKNOWN_SECONDS else None

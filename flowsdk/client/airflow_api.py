@@ -109,6 +109,19 @@ class AirflowApi:
             if total is None and len(answer[items]) < page:
                 return found
 
+    def send(self, method: str, path: str, body: Any = None) -> Any:
+        """The answer to a request that changes something.
+
+        Args:
+            method: ``POST``, ``PATCH`` …
+            path: From the server's root.
+            body: Sent as JSON.
+
+        Raises:
+            ApiError: Airflow refused, or could not be reached.
+        """
+        return self._call(method, path, body)
+
     def _call(self, method: str, path: str, body: Any = None) -> Any:
         if self._token is None:
             self._token = os.environ.get(TOKEN) or self._log_in()

@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Callable, Mapping
 from typing import Any, ClassVar, TypeVar
 
 from flowsdk.exception import DecoratorError, did_you_mean
 from flowsdk.registry import notify
+
+#: Between the attributes of ``--with``; not the commas inside a value.
+_NEXT_ATTRIBUTE = re.compile(r",(?=\s*\w+\s*=)|,$")
 
 F = TypeVar("F", bound=Callable[..., Any])
 C = TypeVar("C", bound=type)
@@ -93,7 +97,8 @@ class FlowDecorator(Decorator):
         Raises:
             DecoratorError: It is not a flow, or has such a decorator already.
         """
-        if not isinstance(flow, type) or not hasattr(flow, "_flow_decorators"):
+        decorated: object = flow
+        if not isinstance(decorated, type) or not hasattr(flow, "_flow_decorators"):
             raise self.error(f"found on {flow!r}, expected a subclass of FlowSpec.")
         own: dict[str, list[FlowDecorator]] = dict(flow._flow_decorators)
         if "_flow_decorators" in flow.__dict__ and self.name in flow.__dict__["_flow_own"]:
@@ -128,7 +133,7 @@ def parse_spec(text: str, known: Mapping[str, type[StepDecorator]]) -> StepDecor
             f"--with {text}: there is no step decorator {name!r}.{did_you_mean(name, known)}"
         )
     attributes = {}
-    for part in filter(None, rest.split(",")):
+    for part in filter(None, _NEXT_ATTRIBUTE.split(rest)):
         key, equals, value = part.partition("=")
         if not equals:
             raise DecoratorError(f"--with {text}: found {part!r}, expected key=value.")

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from typing import Any, ClassVar
+
 from flowsdk.decorators.base import StepDecorator
 from flowsdk.decorators.resources import check_amounts
 
@@ -10,9 +13,9 @@ class Batch(StepDecorator):
     """Run a step as an AWS Batch job, also when the flow is run from a laptop.
 
     Args:
-        cpu: Virtual CPUs. Default 1.
-        gpu: Number of GPUs. Default 0.
-        memory: MiB. Default 4096.
+        cpu: Virtual CPUs; 1 if ``@resources`` says nothing either.
+        gpu: Number of GPUs; 0 likewise.
+        memory: MiB; 4096 likewise.
         image: Container image; by default the one that is configured.
         queue: Job queue; by default the one that is configured.
         iam_role: Role of the code in the container.
@@ -33,10 +36,10 @@ class Batch(StepDecorator):
     """
 
     name = "batch"
-    defaults = {
-        "cpu": 1,
-        "gpu": 0,
-        "memory": 4096,
+    defaults: ClassVar[Mapping[str, Any]] = {
+        "cpu": None,
+        "gpu": None,
+        "memory": None,
         "image": None,
         "queue": None,
         "iam_role": None,
@@ -57,18 +60,43 @@ class Batch(StepDecorator):
     }
 
     def check(self) -> None:
-        """Amounts must be numbers, swappiness a percentage."""
-        amounts = ("gpu", "shared_memory", "max_swap", "tmpfs_size", "ephemeral_storage")
-        check_amounts(self, ("cpu", "memory"), amounts)
-        swappiness = self.attributes["swappiness"]
-        if swappiness is not None and not 0 <= int(swappiness) <= 100:
-            raise self.error(f"swappiness={swappiness!r}, expected 0 to 100.")
-        for option in self.attributes["log_options"] or ():
-            if ":" not in str(option):
+        """Amounts must be numbers and paths absolute; lists and tags may be given as text too."""
+        a = self.attributes
+        check_amounts(self, positive=("cpu", "memory"), whole=("memory",))
+        amounts = ("gpu", "shared_memory", "max_swap", "swappiness", "tmpfs_size")
+        check_amounts(self, whole=(*amounts, "ephemeral_storage"))
+        # https://docs.aws.amazon.com/batch/latest/APIReference/API_LinuxParameters.html
+        if a["swappiness"] is not None and float(a["swappiness"]) > 100:
+            raise self.error(f"swappiness={a['swappiness']!r}, expected 0 to 100.")
+        # https://docs.aws.amazon.com/batch/latest/APIReference/API_EphemeralStorage.html
+        if a["ephemeral_storage"] is not None and not 21 <= float(a["ephemeral_storage"]) <= 200:
+            raise self.error(f"ephemeral_storage={a['ephemeral_storage']!r}, expected 21 to 200.")
+        if not str(a["tmpfs_path"]).startswith("/"):
+            raise self.error(f"tmpfs_path={a['tmpfs_path']!r}, expected an absolute path.")
+        for key in ("log_options", "host_volumes", "efs_volumes"):
+            a[key] = self._texts(key)
+        for option in a["log_options"]:
+            if ":" not in option:
                 raise self.error(f"log_options has {option!r}, expected 'key:value'.")
-        tags = self.attributes["aws_batch_tags"]
+        a["aws_batch_tags"] = self._tags()
+
+    def _texts(self, key: str) -> tuple[str, ...]:
+        value = self.attributes[key] or ()
+        texts = (value,) if isinstance(value, str) else value
+        if not isinstance(texts, (list, tuple)) or not all(isinstance(t, str) for t in texts):
+            raise self.error(f"{key}={value!r}, expected a list of texts.")
+        return tuple(texts)
+
+    def _tags(self) -> dict[str, str]:
+        tags = self.attributes["aws_batch_tags"] or {}
+        if isinstance(tags, str):
+            tags = [tags]
+        if isinstance(tags, (list, tuple)) and all("=" in str(tag) for tag in tags):
+            # A value may have a "=" itself.
+            tags = dict(str(tag).split("=", 1) for tag in tags)
         if not isinstance(tags, dict):
-            raise self.error(f"aws_batch_tags={tags!r}, expected a dict.")
+            raise self.error(f"aws_batch_tags={tags!r}, expected a dict, or a list of 'key=value'.")
+        return {str(key): str(value) for key, value in tags.items()}
 
 
 batch = Batch.decorate

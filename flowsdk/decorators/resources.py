@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import math
+from collections.abc import Mapping
+from typing import Any, ClassVar
+
 from flowsdk.decorators.base import StepDecorator
 
 
@@ -18,7 +22,7 @@ class Resources(StepDecorator):
     """
 
     name = "resources"
-    defaults = {
+    defaults: ClassVar[Mapping[str, Any]] = {
         "cpu": 1,
         "gpu": None,
         "gpu_type": None,
@@ -29,23 +33,34 @@ class Resources(StepDecorator):
 
     def check(self) -> None:
         """All amounts must be numbers, and positive where nothing would be left without."""
-        check_amounts(self, ("cpu", "memory"), ("gpu", "disk", "shared_memory"))
+        check_amounts(self, positive=("cpu", "memory"), whole=("memory",))
+        check_amounts(self, whole=("gpu", "disk", "shared_memory"))
 
 
 def check_amounts(
-    decorator: StepDecorator, positive: tuple[str, ...], optional: tuple[str, ...]
+    decorator: StepDecorator, *, positive: tuple[str, ...] = (), whole: tuple[str, ...] = ()
 ) -> None:
-    """Raise DecoratorError unless the named attributes are amounts (numbers, also as text)."""
-    for key in (*positive, *optional):
+    """Raise DecoratorError unless the named attributes are amounts (numbers, also as text) or None.
+
+    Args:
+        decorator: Whose attributes they are.
+        positive: Those that must not be zero.
+        whole: Those that must be whole numbers.
+    """
+    for key in dict.fromkeys((*positive, *whole)):
         value = decorator.attributes[key]
-        if value is None and key in optional:
+        if value is None:
             continue
         try:
-            amount = float(value)
+            amount = math.nan if isinstance(value, bool) else float(value)
         except (TypeError, ValueError):
-            raise decorator.error(f"{key}={value!r}, expected a number.") from None
+            amount = math.nan
+        if not math.isfinite(amount):
+            raise decorator.error(f"{key}={value!r}, expected a number.")
         if amount < 0 or (amount == 0 and key in positive):
             raise decorator.error(f"{key}={value!r}, expected a positive number.")
+        if key in whole and amount != int(amount):
+            raise decorator.error(f"{key}={value!r}, expected a whole number.")
 
 
 resources = Resources.decorate

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
-from zoneinfo import ZoneInfo
+from typing import Any, ClassVar
 
 from flowsdk.decorators.base import FlowDecorator
+from flowsdk.decorators.cron import five_fields
+from flowsdk.exception import did_you_mean
 
 
 @dataclass(frozen=True)
@@ -13,7 +16,7 @@ class ScheduleSettings:
     """When a flow runs.
 
     Attributes:
-        cron: ``@hourly``, ``@daily``, ``@weekly`` or five cron fields.
+        cron: A preset such as ``@daily``, or five cron fields.
         timezone: IANA name that the cron is in; None means UTC.
     """
 
@@ -25,7 +28,8 @@ class Schedule(FlowDecorator):
     """Run a flow regularly where it is deployed.
 
     Args:
-        cron: Five cron fields; wins over the other three.
+        cron: Five cron fields, six as EventBridge has them, or a preset such as ``@monthly``; wins
+            over the other three.
         weekly: Every Sunday at midnight. Default False.
         hourly: Every full hour. Default False.
         daily: Every midnight. Default True.
@@ -33,14 +37,20 @@ class Schedule(FlowDecorator):
     """
 
     name = "schedule"
-    defaults = {"cron": None, "weekly": False, "daily": True, "hourly": False, "timezone": None}
+    defaults: ClassVar[Mapping[str, Any]] = {
+        "cron": None,
+        "weekly": False,
+        "daily": True,
+        "hourly": False,
+        "timezone": None,
+    }
 
     @property
     def settings(self) -> ScheduleSettings:
         """When, as one cron expression."""
         a = self.attributes
         if a["cron"]:
-            cron = " ".join(self._five_fields(a["cron"]))
+            cron = self._cron()
         elif a["weekly"]:
             cron = "@weekly"
         elif a["hourly"]:
@@ -53,31 +63,33 @@ class Schedule(FlowDecorator):
         """The cron must have fields that cron knows, the time zone must exist."""
         a = self.attributes
         if a["cron"]:
-            self._five_fields(a["cron"])
+            self._cron()
         elif not (a["weekly"] or a["hourly"] or a["daily"]):
             raise self.error("found no time, expected cron, weekly, hourly or daily.")
         if a["timezone"] is not None:
-            try:
-                ZoneInfo(a["timezone"])
-            except (KeyError, ValueError, OSError, TypeError) as error:
-                raise self.error(
-                    f"timezone={a['timezone']!r}, expected an IANA name such as 'Europe/Berlin'."
-                ) from error
+            self._check_timezone(a["timezone"])
 
-    def _five_fields(self, cron: str) -> list[str]:
-        """Five fields; of EventBridge's six, which Metaflow's documentation shows, the year goes."""
-        fields = str(cron).split()
-        if len(fields) == 6 and fields[5] in ("*", "?"):
-            fields = fields[:5]
-        if len(fields) != 5:
-            raise self.error(
-                f"cron={cron!r} has {len(fields)} fields, expected 5: minute, hour, day of month, "
-                f"month, day of week."
-            )
-        fields = ["*" if field == "?" else field for field in fields]
-        if any(letter in field for field in (fields[2], fields[4]) for letter in "LW#"):
-            raise self.error(f"cron={cron!r}: L, W and # are EventBridge's own and not cron's.")
-        return fields
+    def _cron(self) -> str:
+        cron = self.attributes["cron"]
+        try:
+            return five_fields(str(cron))
+        except ValueError as error:
+            raise self.error(f"cron={cron!r} {error}.") from None
+
+    def _check_timezone(self, name: Any) -> None:
+        # Costs milliseconds that flows without a time zone need not pay.
+        from zoneinfo import ZoneInfo, available_timezones
+
+        try:
+            ZoneInfo(name)
+        except (KeyError, ValueError, OSError, TypeError) as error:
+            known = available_timezones()
+            # A container may have no time zones at all, and only runs a step there.
+            if known:
+                raise self.error(
+                    f"timezone={name!r}, expected an IANA name such as 'Europe/Berlin'."
+                    f"{did_you_mean(str(name), known)}"
+                ) from error
 
 
 schedule = Schedule.decorate

@@ -74,7 +74,8 @@ class StepSettings:
 def step_settings(flow: type, step: str, extra: Sequence[StepDecorator] = ()) -> StepSettings:
     """What the decorators of a step ask for.
 
-    Of a key that both ``@resources`` and ``@batch`` have, the larger value counts, as in Metaflow.
+    Of a key that both ``@resources`` and ``@batch`` have, the larger value counts, as in Metaflow:
+    what ``@batch`` does not say is no value, what ``@resources`` does not say is its default.
 
     Args:
         flow: The flow class.
@@ -94,8 +95,8 @@ def step_settings(flow: type, step: str, extra: Sequence[StepDecorator] = ()) ->
     timeout = found.get("timeout")
     variables = attributes.get("environment", {}).get("vars", {})
     return StepSettings(
-        **_resources(attributes.get("resources", {}), attributes.get("batch", {})),
-        **_container(attributes.get("batch", {})),
+        **(amounts := _resources(attributes.get("resources", {}), attributes.get("batch", {}))),
+        **_container(attributes.get("batch", {}), amounts["memory_mib"]),
         retry_times=retry.get("times", 0),
         retry_delay_minutes=retry.get("minutes_between_retries", 2),
         timeout_seconds=timeout.total_seconds if isinstance(timeout, Timeout) else None,
@@ -130,27 +131,29 @@ def _resources(resources: Mapping[str, Any], batch: Mapping[str, Any]) -> dict[s
     }
 
 
-def _container(batch: Mapping[str, Any]) -> dict[str, Any]:
+def _container(batch: Mapping[str, Any], memory_mib: int) -> dict[str, Any]:
     if not batch:
         return {}
-    tmpfs = None
-    if batch["use_tmpfs"] or batch["tmpfs_size"]:
-        tmpfs = int(batch["tmpfs_size"] or float(batch["memory"]) / 2)
-    options = dict(str(option).split(":", 1) for option in batch["log_options"] or ())
+
+    def whole(key: str) -> int | None:
+        return None if batch[key] is None else int(float(batch[key]))
+
+    tmpfs = whole("tmpfs_size") or (memory_mib // 2 if batch["use_tmpfs"] else None)
+    options = dict(option.split(":", 1) for option in batch["log_options"])
     return {
         "image": batch["image"],
         "queue": batch["queue"],
         "job_role": batch["iam_role"],
         "execution_role": batch["execution_role"],
-        "max_swap_mib": batch["max_swap"],
-        "swappiness": batch["swappiness"],
+        "max_swap_mib": whole("max_swap"),
+        "swappiness": whole("swappiness"),
         "tmpfs_size_mib": tmpfs,
         "tmpfs_path": batch["tmpfs_path"],
-        "ephemeral_storage_gib": batch["ephemeral_storage"],
+        "ephemeral_storage_gib": whole("ephemeral_storage"),
         "log_driver": batch["log_driver"],
         "log_options": options,
         "privileged": bool(batch["privileged"]),
-        "host_volumes": tuple(batch["host_volumes"] or ()),
-        "efs_volumes": tuple(batch["efs_volumes"] or ()),
-        "tags": {str(key): str(value) for key, value in batch["aws_batch_tags"].items()},
+        "host_volumes": batch["host_volumes"],
+        "efs_volumes": batch["efs_volumes"],
+        "tags": batch["aws_batch_tags"],
     }

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from typing import Any, ClassVar
+
 from flowsdk.decorators.base import StepDecorator
 
 
@@ -9,13 +12,13 @@ class Timeout(StepDecorator):
     """Stop a step that runs too long; time in a queue does not count.
 
     Args:
-        seconds: Added up with the other two. Default 0.
+        seconds: Added up with the other two to whole seconds. Default 0.
         minutes: Default 0.
         hours: Default 0.
     """
 
     name = "timeout"
-    defaults = {"seconds": 0, "minutes": 0, "hours": 0}
+    defaults: ClassVar[Mapping[str, Any]] = {"seconds": 0, "minutes": 0, "hours": 0}
 
     @property
     def total_seconds(self) -> int:
@@ -28,8 +31,12 @@ class Timeout(StepDecorator):
         for key, value in self.attributes.items():
             if not isinstance(value, (int, float)) or value < 0:
                 raise self.error(f"{key}={value!r}, expected a number, 0 or more.")
-        if self.total_seconds <= 0:
+        a = self.attributes
+        total = a["seconds"] + 60 * a["minutes"] + 3600 * a["hours"]
+        if total <= 0:
             raise self.error("found no time, expected seconds, minutes or hours.")
+        if total != int(total):
+            raise self.error(f"found {total:g} seconds, expected whole seconds.")
 
 
 timeout = Timeout.decorate

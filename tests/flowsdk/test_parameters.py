@@ -1,5 +1,8 @@
 from __future__ import annotations
 
+import inspect
+import pickle
+
 import pytest
 
 from flowsdk import FlowSpec, JSONType, Parameter
@@ -76,7 +79,22 @@ def test_values_of_other_types(kind: object, value: object, expected: object) ->
     assert type(converted) is type(expected)
 
 
-@pytest.mark.parametrize(("kind", "value"), [(int, 3.5), (int, "x"), (str, 5), (float, None)])
+@pytest.mark.parametrize(
+    ("kind", "value"),
+    [
+        (int, 3.5),
+        (int, "x"),
+        (int, True),
+        (int, float("inf")),
+        (str, 5),
+        (float, None),
+        (float, "nan"),
+        (float, True),
+        (JSONType, "NaN"),
+        (JSONType, float("nan")),
+        (JSONType, {1, 2}),
+    ],
+)
 def test_values_of_wrong_types(kind: object, value: object) -> None:
     with pytest.raises(ParameterError, match="Parameter 'p': found"):
         convert(Parameter("p", type=kind), value)
@@ -88,13 +106,26 @@ def test_bad_names_are_all_reported() -> None:
         two = Parameter("a b")
         three = Parameter("x")
         four = Parameter("X")
+        five = Parameter("my-x")
+        six = Parameter("my_x")
+        input = Parameter("input")
 
     with pytest.raises(ParameterError) as caught:
         collect_parameters(Bad)
     text = str(caught.value)
-    assert "Parameter 'run-id' (Bad.one): the command line uses this name itself" in text
-    assert "Parameter 'a b' (Bad.two): expected a name of letters" in text
-    assert "Parameter 'X' (Bad.four): specified twice, also as Bad.three" in text
+    line = inspect.getsourcelines(Bad)[1]
+    assert text.splitlines() == [
+        f"Parameter {what}"
+        for what in (
+            f"'run-id' (Bad.one, {__file__}:{line + 1}): the command line uses this name itself. "
+            "Choose another.",
+            f"'a b' (Bad.two, {__file__}:{line + 2}): expected a name of letters, digits, '_' and '-'.",
+            f"'X' (Bad.four, {__file__}:{line + 4}): specified twice, also as Bad.three.",
+            f"'my_x' (Bad.six, {__file__}:{line + 6}): specified twice, also as Bad.five.",
+            f"'input' (Bad.input, {__file__}:{line + 7}): FlowSpec uses self.input itself. Assign "
+            "it to another attribute.",
+        )
+    ]
 
 
 def test_schemas_for_forms() -> None:
@@ -106,7 +137,7 @@ def test_schemas_for_forms() -> None:
         "minimum": 0,
         "maximum": 1,
     }
-    assert json_schema(parameters["count"])["type"] == "integer"
+    assert json_schema(parameters["count"]) == {"title": "count", "type": "integer"}
     assert json_schema(parameters["flag"])["type"] == "boolean"
     assert json_schema(parameters["names"]) == {
         "title": "names",
@@ -119,8 +150,80 @@ def test_schemas_for_forms() -> None:
         "enum": [None, "red", "green"],
     }
     assert json_schema(parameters["late"])["type"] == ["null", "string"]
+    required = Parameter("p", type=int, required=True, default=lambda context: 1)
+    assert json_schema(required)["type"] == ["null", "integer"]
+    assert json_schema(Parameter("p", type=int, choices=["1", 2], default=1))["enum"] == [1, 2]
+
+
+def test_declarations_that_cannot_be_are_all_reported() -> None:
+    class Bad(FlowSpec):
+        a = Parameter("a", type=int, default="x")
+        b = Parameter("b", choices=["x"], default="y")
+        c = Parameter("c", min=5, max=1, default=3)
+        d = Parameter("d", default=object())
+        e = Parameter("e", min=1)
+        f = Parameter("f", type=int, choices=["x"])
+        g = Parameter("g", separator="")
+        fine = Parameter("fine", type=int, choices=["1", 2], default=1)
+
+    with pytest.raises(ParameterError) as caught:
+        collect_parameters(Bad)
+    found = [line.partition("): ")[2] for line in str(caught.value).splitlines()]
+    assert found == [
+        "found 'x', expected int (invalid literal for int() with base 10: 'x').",
+        "found 'y', expected one of 'x'.",
+        "found min 5 above max 1.",
+        "found type <class 'object'>, expected str, int, float, bool or JSONType.",
+        "found min or max and type str, expected a number.",
+        "found 'x', expected int (invalid literal for int() with base 10: 'x').",
+        "found an empty separator, expected a text.",
+    ]
+
+
+def test_a_default_that_fails_is_reported_with_the_rest() -> None:
+    class Failing(FlowSpec):
+        a = Parameter("a", default=lambda context: 1 / 0)
+        b = Parameter("b", type=int, default=lambda context: "x")
+        c = Parameter("c", required=True)
+
+    with pytest.raises(ParameterError) as caught:
+        resolve_parameters(Failing, {})
+    lines = str(caught.value).splitlines()
+    assert len(lines) == 3
+    assert "its default failed with ZeroDivisionError: division by zero" in lines[0]
+    assert lines[1].startswith("Parameter 'b': found 'x', expected int")
+    assert lines[2].startswith("Parameter 'c': found no value")
+
+
+def test_who_runs_the_flow_is_known_to_defaults() -> None:
+    class Mine(FlowSpec):
+        user = Parameter("user", default=lambda context: context.user_name)
+
+    assert resolve_parameters(Mine, {}, {"FLOWSDK_USER": "alice"}) == {"user": "alice"}
+    assert resolve_parameters(Mine, {}, {"METAFLOW_USER": "bob"}) == {"user": "bob"}
+
+
+def test_there_is_one_json_type() -> None:
+    assert pickle.loads(pickle.dumps(JSONType)) is JSONType
+
+
+def test_a_parameter_under_another_name() -> None:
+    class Renamed(FlowSpec):
+        rate = Parameter("learning-rate", default=0.1)
+
+    assert list(collect_parameters(Renamed)) == ["learning-rate"]
+    assert Renamed.rate.attribute == "rate"
+    env = {"FLOWSDK_RUN_LEARNING_RATE": "0.5"}
+    assert resolve_parameters(Renamed, {}, env) == {"learning-rate": 0.5}
 
 
 def test_the_class_shows_the_parameter_itself() -> None:
     assert Flow.count.name == "count"
     assert repr(Flow.count) == "Parameter('count')"
+
+
+def test_a_list_must_be_one() -> None:
+    with pytest.raises(ParameterError, match="found 5, expected a list"):
+        convert(Parameter("p", separator=","), 5)
+    with pytest.raises(ParameterError, match="found 3, expected one of 1, 2"):
+        convert(Parameter("p", separator=",", type=int, choices=[1, 2]), "1,3")

@@ -49,6 +49,62 @@ def test_the_larger_of_resources_and_batch_counts() -> None:
     assert settings.on_batch
 
 
+def test_what_batch_does_not_say_leaves_it_to_resources() -> None:
+    class Small(FlowSpec):
+        @batch
+        @resources(cpu=2, memory=512)
+        @step
+        def both(self): ...
+
+        @resources(memory=512)
+        @step
+        def resources_only(self): ...
+
+        @batch(memory="256", gpu=1, shared_memory=64, use_tmpfs=True)
+        @step
+        def batch_only(self): ...
+
+        @batch(memory=256)
+        @resources(cpu=2)
+        @step
+        def default_of_resources(self): ...
+
+    with_batch = [parse_spec("batch", STEP_DECORATORS)]
+    both = step_settings(Small, "both")
+    assert (both.cpu, both.memory_mib, both.gpu) == (2, 512, 0)
+    assert step_settings(Small, "resources_only", with_batch).memory_mib == 512
+    alone = step_settings(Small, "batch_only")
+    assert (alone.cpu, alone.memory_mib, alone.gpu, alone.shared_memory_mib) == (1, 256, 1, 64)
+    assert alone.tmpfs_size_mib == 128
+    assert step_settings(Small, "default_of_resources").memory_mib == 4096
+
+
+def test_lists_and_tags_may_be_given_as_text() -> None:
+    class Text(FlowSpec):
+        @batch(host_volumes="/data", efs_volumes=["fs-1:/efs"], log_options="a:b", max_swap="10",
+               aws_batch_tags=["team=a=b"])  # fmt: skip
+        @step
+        def text(self): ...
+
+    settings = step_settings(Text, "text")
+    assert settings.host_volumes == ("/data",)
+    assert settings.efs_volumes == ("fs-1:/efs",)
+    assert settings.log_options == {"a": "b"}
+    assert settings.max_swap_mib == 10
+    assert settings.tags == {"team": "a=b"}
+
+
+def test_values_on_the_command_line_may_have_commas() -> None:
+    spec = 'environment:vars={"A": "b", "C": "d=e"}'
+    assert parse_spec(spec, STEP_DECORATORS).attributes["vars"] == {"A": "b", "C": "d=e"}
+    mixed = parse_spec('batch:image=repo/a:1,host_volumes=["/a","/b"],cpu=2', STEP_DECORATORS)
+    assert mixed == batch_of(image="repo/a:1", host_volumes=["/a", "/b"], cpu=2)
+
+
+def batch_of(**attributes: Any) -> Any:
+    return STEP_DECORATORS["batch"](**attributes)
+
+
 def test_decorators_from_the_command_line_yield_to_those_of_the_step() -> None:
     extra = [parse_spec("retry:times=9", STEP_DECORATORS), parse_spec("batch", STEP_DECORATORS)]
     assert step_settings(Flow, "plain", extra).retry_times == 9
@@ -67,7 +123,7 @@ def test_an_unknown_step() -> None:
     [
         (lambda: retry(time=1), "@retry has no attribute 'time', expected times, .*Did you mean"),
         (lambda: retry(times=-1), "@retry: times=-1"),
-        (lambda: timeout(), "@timeout: found no time"),
+        (timeout, "@timeout: found no time"),
         (lambda: timeout(seconds="x"), "@timeout: seconds='x'"),
         (lambda: environment(vars={"AWS_BATCH_X": 1}), "AWS Batch reserves"),
         (lambda: environment(vars=[1]), "expected a dict"),
@@ -75,8 +131,26 @@ def test_an_unknown_step() -> None:
         (lambda: resources(cpu="many"), "@resources: cpu='many'"),
         (lambda: batch(swappiness=101), "expected 0 to 100"),
         (lambda: batch(log_options=["x"]), "expected 'key:value'"),
+        (lambda: batch(swappiness="x"), "swappiness='x', expected a number"),
+        (lambda: batch(max_swap=1.5), "expected a whole number"),
+        (lambda: batch(memory=True), "memory=True, expected a number"),
+        (lambda: batch(ephemeral_storage=20), "expected 21 to 200"),
+        (lambda: batch(tmpfs_path="tmp"), "expected an absolute path"),
+        (lambda: batch(host_volumes=[1]), "expected a list of texts"),
+        (lambda: batch(aws_batch_tags=["a"]), "expected a dict, or a list of 'key=value'"),
+        (lambda: resources(gpu=0.5), "gpu=0.5, expected a whole number"),
+        (lambda: retry(times=True), "times=True, expected a whole number"),
+        (lambda: timeout(seconds=1.5), "found 1.5 seconds, expected whole seconds"),
+        (lambda: environment(vars={"A": None}), "found A=None, expected a text or a number"),
         (lambda: schedule(cron="* * *"), "has 3 fields, expected 5"),
-        (lambda: schedule(cron="0 10 ? * 6L *"), "EventBridge's own"),
+        (lambda: schedule(cron="0 10 ? * 6L *"), "has '6L' for the day of week, expected 1 to 7"),
+        (lambda: schedule(cron="0 10 * * ? 2030"), "names a year"),
+        (lambda: schedule(cron="99 10 * * *"), "has '99' for the minute, expected 0 to 59"),
+        (lambda: schedule(cron="0 0 L * *"), "has 'L' for the day of month"),
+        (lambda: schedule(cron="0 0 ? * 2#1 *"), "has '2#1' for the day of week"),
+        (lambda: schedule(cron="0 0 ? * 0 *"), "has '0' for the day of week, expected 1 to 7"),
+        (lambda: schedule(cron="@sometimes"), "has 1 fields, expected 5"),
+        (lambda: schedule(timezone="Europe/Berln"), "Did you mean .*'Europe/Berlin'"),
         (lambda: schedule(daily=False), "found no time"),
         (lambda: schedule(timezone="Mars/Olympus"), "expected an IANA name"),
         (lambda: retry(lambda self: 1), "which is not a step. Put @step closest"),
@@ -109,7 +183,17 @@ def test_mistakes_on_the_command_line(text: str, message: str) -> None:
         ({"hourly": True}, "@hourly"),
         ({"weekly": True}, "@weekly"),
         ({"cron": "5 4 * * 1"}, "5 4 * * 1"),
+        ({"cron": "@monthly"}, "@monthly"),
+        ({"cron": "0 9 * * WED"}, "0 9 * * WED"),
+        ({"cron": "0 9 * jul MON-FRI"}, "0 9 * JUL MON-FRI"),
+        ({"cron": "*/15 8-18/2 1,15 * 7"}, "*/15 8-18/2 1,15 * 7"),
+        ({"cron": "5/10 * * * *"}, "5-59/10 * * * *"),
         ({"cron": "0 10 * * ? *"}, "0 10 * * *"),
+        # EventBridge's Sunday is 1, cron's is 0.
+        ({"cron": "0 10 ? * 1 *"}, "0 10 * * 0"),
+        ({"cron": "0 10 ? * 2-6 *"}, "0 10 * * 1-5"),
+        ({"cron": "0 10 ? * 2/2 *"}, "0 10 * * 1-6/2"),
+        ({"cron": "cron(0/5 8 ? * MON-FRI *)"}, "0-59/5 8 * * MON-FRI"),
     ],
 )
 def test_schedules(arguments: dict[str, Any], cron: str) -> None:
