@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import json
 from typing import Any
 
 from airflow.providers.amazon.aws.hooks.base_aws import AwsBaseHook
@@ -24,4 +25,7 @@ class FlowAwsHook(AwsBaseHook):
             # The Amazon provider takes any type but warns of all except its own.
             connection = copy.copy(connection)
             connection.conn_type = "aws"
+            # A field that was left empty in Airflow's form means "not given".
+            given = {name: value for name, value in connection.extra_dejson.items() if value}
+            connection.extra = json.dumps(given)
         return connection

@@ -7,9 +7,8 @@ is taken whenever somebody may have been here before.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from typing import Any
 
 from airflow_flowprovider.records import TaskInstance
 from flowsdk.batch.definition import BatchDefaults
@@ -67,15 +66,6 @@ class Launch:
     job_id: str | None
     ref: TaskRef
     adopted: bool = False
-
-    def to_dict(self) -> dict[str, Any]:
-        """Plain values, which survive a deferral."""
-        return {"job_id": self.job_id, "ref": str(self.ref), "adopted": self.adopted}
-
-    @classmethod
-    def from_dict(cls, values: Mapping[str, Any]) -> Launch:
-        """The inverse of :meth:`to_dict`."""
-        return cls(values["job_id"], TaskRef.parse(values["ref"]), values["adopted"])
 
 
 class Launcher:

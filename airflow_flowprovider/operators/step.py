@@ -23,7 +23,7 @@ from flowsdk.decorators.settings import StepSettings, step_settings
 from flowsdk.exception import BatchError, Interrupted
 from flowsdk.flow import FlowSpec, graph_of
 from flowsdk.planning import task_spec
-from flowsdk.spec import TaskSpec
+from flowsdk.spec import TaskRef, TaskSpec
 
 if TYPE_CHECKING:
     from airflow.sdk import Context
@@ -112,17 +112,15 @@ class FlowStepOperator(BaseOperator):
         """Launch the task's job and wait for it, here or in a trigger."""
         return self._guarded(lambda: self._launch_and_wait(context))
 
-    def resume(
-        self, context: Context, event: Mapping[str, Any], launch: Mapping[str, Any]
-    ) -> list[int] | None:
+    def resume(self, context: Context, event: Mapping[str, Any]) -> list[int] | None:
         """End the task whose job a trigger has awaited.
 
         Args:
             context: Airflow's.
-            event: Of the trigger.
-            launch: ``Launch.to_dict()``.
+            event: Of the trigger. It says all that is needed: ``dag.test`` drops what a deferral
+                leaves for the method that takes it up.
         """
-        return self._guarded(lambda: self._take_up(context, event, Launch.from_dict(launch)))
+        return self._guarded(lambda: self._take_up(context, event))
 
     def on_kill(self) -> None:
         """Airflow wants the task to end.
@@ -157,6 +155,22 @@ class FlowStepOperator(BaseOperator):
                 f"worker is shutting down. Batch job {self._job_id} is told to stop."
             )
 
+    def _check_wanted(self, ti: Any) -> None:
+        """Raise if a user has cleared or marked the task a moment ago.
+
+        Its worker learns that at the next heartbeat, by SIGTERM. A task that defers before would
+        leave a job behind that nobody waits for: Airflow refuses the deferral without telling it.
+        """
+        states = ti.get_task_states(
+            dag_id=ti.dag_id,
+            task_ids=[ti.task_id],
+            run_ids=[ti.run_id],
+            map_index=ti.map_index,
+        )
+        found = [str(state) for state in states.get(ti.run_id, {}).values()]
+        self._killed |= bool(found) and found != ["running"]
+        self._check_killed()
+
     def _launch_and_wait(self, context: Context) -> list[int] | None:
         ti: Any = context["ti"]
         origin = lineage(ti, self.graph, self.node, self.store)
@@ -173,13 +187,12 @@ class FlowStepOperator(BaseOperator):
         watch = JobWatch(self.batch.jobs, self.store, self._show, self._check_killed)
         seen = watch.watch(launch.job_id, spec, log, self.config.sync_window)
         if not seen.ended:
-            self._check_killed()
+            self._check_wanted(ti)
             self._defer(launch, spec, log)
         return self._finish(context, spec, launch, log, seen.state)
 
-    def _take_up(
-        self, context: Context, event: Mapping[str, Any], launch: Launch
-    ) -> list[int] | None:
+    def _take_up(self, context: Context, event: Mapping[str, Any]) -> list[int] | None:
+        launch = Launch(event["job_id"], TaskRef.parse(event["ref"]))
         self._job_id = launch.job_id
         spec = self.store.read_spec(str(context["run_id"]), launch.ref)
         set_label(context, Lineage(foreach=spec.foreach).label)
@@ -235,7 +248,7 @@ class FlowStepOperator(BaseOperator):
         )
         # No timeout: Batch ends a job that takes too long, and a deferral that times out would
         # neither end the job nor come back here.
-        self.defer(trigger=trigger, method_name="resume", kwargs={"launch": launch.to_dict()})
+        self.defer(trigger=trigger, method_name="resume")
 
     def _finish(
         self,

@@ -110,7 +110,7 @@ class BatchJobTrigger(BaseTrigger):
                 await self._explain(poller, state)
         # An earlier event can meet a scheduler that has not seen the deferral yet.
         await asyncio.sleep(min(self.hold, self.deferred_at + self.hold - time.time()))
-        yield TriggerEvent({"status": state.status, "next_chunk": log.next_chunk})
+        yield TriggerEvent({"job_id": self.job_id, "ref": self.ref, "next_chunk": log.next_chunk})
 
     async def on_kill(self) -> None:
         """A user has cleared or marked the task, or failed its run: the job has no purpose now."""

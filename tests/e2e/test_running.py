@@ -71,3 +71,40 @@ def test_a_failing_step(airflow: Airflow, tmp_path: Path) -> None:
         f"from flowsdk import Run\nprint(Run('{dag}/{run}').data.result)"
     )
     assert printed.strip() == "20"
+
+
+def test_splits_joins_and_foreach_together(airflow: Airflow) -> None:
+    dag = "ShapesFlow"
+    run = airflow.trigger(dag)
+    assert airflow.wait(dag, run) == "success"
+    printed = airflow.read_with_client(
+        f"from flowsdk import Run\n"
+        f"data = Run('{dag}/{run}').data\n"
+        f"print(data.totals, data.identity)\n"
+    )
+    totals = {"a": 1 * 2 + 1 + 10, "b": 2 * 2 + 4 + 10, "c": 3 * 2 + 9 + 10}
+    assert printed.strip() == f"{totals} ('other', '0', 'ShapesFlow')"
+    labels = [
+        airflow.task(dag, run, "both", index)["rendered_map_index"] for index in range(3)
+    ]
+    assert labels == ["a, 1", "b, 2", "c, 3"]
+
+
+def test_all_mistakes_of_a_flow_are_in_its_import_error(airflow: Airflow) -> None:
+    (airflow.dags / "broken.py").write_text(
+        (Path(__file__).parent / "broken.py.txt").read_text("utf-8"), "utf-8"
+    )
+    try:
+        (error,) = until(
+            "the import error is there",
+            lambda: airflow.call("GET", "/importErrors")["import_errors"],
+        )
+    finally:
+        (airflow.dags / "broken.py").unlink()
+    assert error["filename"].endswith("broken.py")
+    text = error["stack_trace"]
+    assert "5 problems in the flow" in text
+    for line, rule in ((9, "unknown-step"), (12, "missing-next"), (24, "reserved-name"),
+                       (28, "missing-inputs"), (32, "unreachable")):  # fmt: skip
+        assert f"broken.py:{line}: [{rule}]" in text
+    until("it goes with the file", lambda: not airflow.call("GET", "/importErrors")["import_errors"])
