@@ -9,12 +9,13 @@ from __future__ import annotations
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
-from flowsdk.version import VERSION as __version__
+from flowsdk.version import VERSION
 
 if TYPE_CHECKING:
     from airflow_flowprovider.compiler import flow_dag
     from airflow_flowprovider.operators.step import FlowStepOperator
 
+__version__ = VERSION
 __all__ = ["FlowStepOperator", "__version__", "flow_dag", "get_provider_info"]
 
 _HOME = {

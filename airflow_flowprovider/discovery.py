@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import sys
+from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
-from weakref import WeakKeyDictionary
+from types import ModuleType
+from typing import TYPE_CHECKING
 from zipfile import ZipFile
 
 from airflow.sdk import DAG
@@ -13,14 +14,27 @@ from airflow.sdk.definitions._internal.contextmanager import DagContext
 from airflow.utils.file import might_contain_dag_via_default_heuristic
 
 from airflow_flowprovider.compiler import compile_flow
-from flowsdk.exception import FlowException
+from flowsdk.exception import FlowException, FlowLintError
 from flowsdk.flow import graph_of
 
 if TYPE_CHECKING:
     from flowsdk.flow import FlowSpec
 
-#: The DAG that each flow class of the import in progress was registered with.
-_registered: WeakKeyDictionary[type, DAG] = WeakKeyDictionary()
+
+@dataclass(frozen=True)
+class _Registration:
+    """What a flow class has been made into.
+
+    Attributes:
+        dag: The DAG.
+        module: The DAG file, as imported this time.
+    """
+
+    dag: DAG
+    module: ModuleType
+
+
+_registered: dict[type, _Registration] = {}
 
 
 def might_contain_flow(file_path: str, zip_file: ZipFile | None = None) -> bool:
@@ -50,27 +64,25 @@ def compile_on_import(flow: type[FlowSpec]) -> None:
     if module_name is None or flow.__module__ != module_name:
         return
     module = sys.modules[module_name]
-    for base in flow.__mro__:
-        registered = _registered.pop(base, None)
-        if registered is not None:
-            DagContext.autoregistered_dags.discard((registered, module))
-    if not _is_complete(flow):
-        return
+    for other in list(_registered):
+        if _gives_way(other, flow, module):
+            withdraw(other)
     try:
+        if not _is_complete(flow):
+            return
         dag = compile_flow(flow)
     except (FlowException, OSError, ValueError, TypeError) as error:
         dag = IllFormedFlow(dag_id=flow.__name__)
         dag.flow_error = error
-    _registered[flow] = dag
+    _registered[flow] = _Registration(dag, module)
     DagContext.autoregistered_dags.add((dag, module))
 
 
 def withdraw(flow: type[FlowSpec]) -> None:
     """Undo :func:`compile_on_import`, for a flow that its file makes a DAG of by itself."""
-    registered = _registered.pop(flow, None)
-    module = sys.modules.get(flow.__module__)
-    if registered is not None and module is not None:
-        DagContext.autoregistered_dags.discard((registered, module))
+    registration = _registered.pop(flow, None)
+    if registration is not None:
+        DagContext.autoregistered_dags.discard((registration.dag, registration.module))
 
 
 class IllFormedFlow(DAG):
@@ -80,13 +92,33 @@ class IllFormedFlow(DAG):
 
     def validate(self) -> None:
         """Raise what is wrong with the flow; it becomes the import error of the file."""
-        raise self.flow_error
+        # Airflow keeps one import error for each file, the last: so all flows are in each.
+        errors = [
+            registration.dag.flow_error
+            for registration in _registered.values()
+            if isinstance(registration.dag, IllFormedFlow)
+            and registration.module.__file__ == self.fileloc
+        ]
+        if len(errors) < 2:
+            raise self.flow_error
+        # Problems of a base class are those of each of its subclasses.
+        problems = {p: None for e in errors if isinstance(e, FlowLintError) for p in e.problems}
+        others = [str(error) for error in errors if not isinstance(error, FlowLintError)]
+        if not others:
+            raise FlowLintError(list(problems))
+        raise FlowException("\n".join([*map(str, problems), *others]))
 
 
-def _is_complete(flow: type[FlowSpec]) -> Any:
+def _gives_way(other: type, flow: type, module: ModuleType) -> bool:
+    """Whether a class registered earlier is not, or no longer, a flow of its own."""
+    if _registered[other].module is not module:
+        # Of another file, which Airflow has dealt with if it has been imported anew.
+        return sys.modules.get(other.__module__) is not _registered[other].module
+    # Decorators may make a class anew, under its name.
+    return issubclass(flow, other) or other.__qualname__ == flow.__qualname__
+
+
+def _is_complete(flow: type[FlowSpec]) -> bool:
     """Whether a class is meant to be run: one without start and end is a base class."""
-    try:
-        graph = graph_of(flow)
-    except OSError:
-        return True  # its source is missing, which compiling it will say
-    return len(graph) and (graph.start is not None or graph.end is not None)
+    graph = graph_of(flow)
+    return graph.start is not None or graph.end is not None

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from typing import Any
 
 from airflow.configuration import conf
-from airflow.exceptions import AirflowFailException
+from airflow.sdk.exceptions import AirflowFailException
 
 from airflow_flowprovider.records import TaskInstance, push_record
 from flowsdk.batch.launching import settle

@@ -28,13 +28,13 @@ class WaitingFlow(FlowSpec):
     @step
     def body(self):
         wait_for(f"{self.key}-{self.input}")
-        self.name = self.input
+        self.own = self.input
         self.next(self.join)
 
     @resources(memory=512)
     @step
     def join(self, inputs):
-        self.joined = [task.name for task in inputs]
+        self.joined = [task.own for task in inputs]
         self.next(self.end)
 
     @resources(memory=512)
