@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import threading
+import time
 from collections.abc import Iterator, Sequence
 from typing import Any
 
@@ -15,6 +16,8 @@ from flowsdk.exception import DatastoreError, KeyNotFound, UsageError
 _MULTIPART_FROM = 32 * 1024 * 1024
 #: Connections a client keeps; boto3's default of 10 would queue the parallel reads of a join.
 _CONNECTIONS = 64
+#: Seconds before a conditional write that met another one is repeated.
+_CONFLICT_PAUSES = (0.1, 0.3, 1.0, 3.0)
 _MISSING = {"NoSuchKey", "404", "NotFound"}
 
 
@@ -76,10 +79,29 @@ class S3Storage(Storage):
                     return False
                 self.client.upload_fileobj(_PartsReader(parts), **place)
                 return True
-            extra = {"IfNoneMatch": "*"} if if_absent else {}
-            failure.allow("PreconditionFailed", "412", "ConditionalRequestConflict")
-            self.client.put_object(Body=b"".join(parts), **place, **extra)
+            body = b"".join(parts)
+            if not if_absent:
+                self.client.put_object(Body=body, **place)
+                return True
+            failure.allow("PreconditionFailed", "412")
+            self._put_if_absent(body, place)
         return not failure.met
+
+    def _put_if_absent(self, body: bytes, place: dict[str, str]) -> None:
+        """A conditional PUT. 409 says that another request is under way there: S3 wants it repeated.
+
+        https://docs.aws.amazon.com/AmazonS3/latest/userguide/conditional-writes.html
+        """
+        for pause in _CONFLICT_PAUSES:
+            try:
+                self.client.put_object(Body=body, IfNoneMatch="*", **place)
+            except self.client.exceptions.ClientError as error:
+                if error.response.get("Error", {}).get("Code") != "ConditionalRequestConflict":
+                    raise
+                time.sleep(pause)
+            else:
+                return
+        self.client.put_object(Body=body, IfNoneMatch="*", **place)
 
     def exists(self, key: str) -> bool:
         with _translated(self.uri(key)) as failure:

@@ -101,3 +101,23 @@ def test_a_missing_bucket_is_named() -> None:
 def test_roots_that_are_none(root: str) -> None:
     with pytest.raises(UsageError, match="expected s3://bucket/prefix"):
         open_storage(root)
+
+
+@pytest.mark.parametrize("conflicts", [1, 9])
+def test_a_conditional_write_that_meets_another_is_repeated(
+    conflicts: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    boto3 = pytest.importorskip("boto3")
+    stub = pytest.importorskip("botocore.stub")
+    monkeypatch.setattr("flowsdk.datastore.s3._CONFLICT_PAUSES", (0.0, 0.0))
+    client = boto3.client("s3")
+    with stub.Stubber(client) as stubber:
+        for _ in range(min(conflicts, 3)):
+            stubber.add_client_error("put_object", "ConditionalRequestConflict", "", 409)
+        stubber.add_response("put_object", {})
+        storage = open_storage("s3://flows", client)
+        if conflicts == 1:
+            assert storage.write("k", [b"x"], if_absent=True)
+        else:
+            with pytest.raises(DatastoreError, match="ConditionalRequestConflict"):
+                storage.write("k", [b"x"], if_absent=True)
