@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
-from airflow_flowprovider.dag_params import dag_param, is_missing
+from airflow_flowprovider.dag_params import is_missing
 from airflow_flowprovider.mapping import unsupported
-from flowsdk.decorators.settings import flow_schedule, step_settings
-from flowsdk.exception import FlowException, ParameterError
+from flowsdk.decorators.settings import flow_schedule
+from flowsdk.exception import ParameterError
 from flowsdk.lint import Problem, check
-from flowsdk.parameters import Parameter, collect_parameters
+from flowsdk.parameters import collect_parameters
 
 if TYPE_CHECKING:
     from flowsdk.graph import FlowGraph
@@ -23,45 +23,25 @@ def problems_of(flow: type, graph: FlowGraph) -> list[Problem]:
         flow: The flow class.
         graph: Its graph, which may be ill-formed.
     """
-    return [
-        *check(graph),
-        *unsupported(graph),
-        *_decorator_problems(flow, graph),
-        *_parameter_problems(flow, graph),
-    ]
-
-
-def _decorator_problems(flow: type, graph: FlowGraph) -> Iterator[Problem]:
-    for node in graph:
-        try:
-            step_settings(flow, node.name)
-        except (FlowException, ValueError, TypeError) as error:
-            message = f"Step {node.name!r}: {error}"
-            yield Problem(node.file, node.line, node.name, "decorator", message)
+    return [*check(graph), *unsupported(graph), *_parameter_problems(flow, graph)]
 
 
 def _parameter_problems(flow: type, graph: FlowGraph) -> Iterator[Problem]:
-    # A parameter is a value of the class and does not know its line.
-    def problem(message: str) -> Problem:
-        return Problem(graph.file, graph.line, "", "parameter", message)
-
     try:
         parameters = collect_parameters(flow)
     except ParameterError as error:
-        yield from map(problem, str(error).splitlines())
+        # Each line says where the parameter is declared; the flow that has it is here.
+        for line in str(error).splitlines():
+            yield Problem(graph.file, graph.line, "", "parameter", line)
         return
     for parameter in parameters.values():
-        yield from map(problem, _wrong_default(parameter))
-    missing = [repr(name) for name, parameter in parameters.items() if is_missing(parameter)]
-    if missing and flow_schedule(flow) is not None:
-        yield problem(
-            f"Parameter {', '.join(missing)} (flow {graph.name}): found no default, expected one in "
-            f"a flow with a @schedule, where nobody gives a value."
-        )
-
-
-def _wrong_default(parameter: Parameter) -> Iterator[str]:
-    try:
-        dag_param(parameter)
-    except (ParameterError, ValueError, TypeError) as error:
-        yield str(error)
+        if is_missing(parameter) and flow_schedule(flow) is not None:
+            file, _, number = parameter.location.rpartition(":")
+            yield Problem(
+                file,
+                int(number),
+                "",
+                "parameter",
+                f"Parameter {parameter.name!r} (flow {graph.name}): found no default, expected one "
+                f"in a flow with a @schedule, where nobody gives a value.",
+            )

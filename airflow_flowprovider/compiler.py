@@ -49,10 +49,9 @@ def flow_dag(flow: type[FlowSpec], **dag_kwargs: Any) -> DAG:
     """
     from airflow_flowprovider.discovery import withdraw
 
-    dag = compile_flow(flow, **{"auto_register": True, **dag_kwargs})
-    # Only now: a flow with problems stays registered as such, should the caller catch the error.
+    # Before the other is made: to Airflow, DAGs of the same id are equal.
     withdraw(flow)
-    return dag
+    return compile_flow(flow, **{"auto_register": True, **dag_kwargs})
 
 
 def compile_flow(flow: type[FlowSpec], **dag_kwargs: Any) -> DAG:

@@ -9,7 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
-from flowsdk.batch.definition import BatchDefaults
+from flowsdk.aws_batch.definition import BatchDefaults
 
 SECTION = "flowprovider"
 #: Type of the connections that say where flows keep their data besides how to reach AWS.

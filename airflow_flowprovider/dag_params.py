@@ -11,25 +11,20 @@ def dag_params(flow: type) -> dict[str, Param]:
     """The ``Param`` of each parameter of a flow, by name.
 
     Raises:
-        ParameterError: A parameter is malformed, or its default does not fit it.
+        ParameterError: Parameters are malformed, or their defaults do not fit them.
     """
-    return {name: dag_param(parameter) for name, parameter in collect_parameters(flow).items()}
+    return {name: _param(parameter) for name, parameter in collect_parameters(flow).items()}
 
 
-def dag_param(parameter: Parameter) -> Param:
-    """The ``Param`` of one parameter.
+def is_missing(parameter: Parameter) -> bool:
+    """Whether a run without a value for the parameter cannot start."""
+    return parameter.required and parameter.default is None
 
-    Raises:
-        ParameterError: The default does not fit.
-    """
+
+def _param(parameter: Parameter) -> Param:
     schema = json_schema(parameter)
     if is_missing(parameter):
         return Param(**schema)
     # A default that is a function is called when a run starts, in the operator of the start step.
     default = None if callable(parameter.default) else parameter.default
     return Param(None if default is None else convert(parameter, default), **schema)
-
-
-def is_missing(parameter: Parameter) -> bool:
-    """Whether a run without a value for the parameter cannot start."""
-    return parameter.required and parameter.default is None

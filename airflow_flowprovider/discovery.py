@@ -121,4 +121,12 @@ def _gives_way(other: type, flow: type, module: ModuleType) -> bool:
 def _is_complete(flow: type[FlowSpec]) -> bool:
     """Whether a class is meant to be run: one without start and end is a base class."""
     graph = graph_of(flow)
-    return graph.start is not None or graph.end is not None
+    only = len(graph) == 1
+    return any(
+        node.is_start
+        or node.is_end
+        or node.name in ("start", "end")
+        # The single step of a flow may have any name.
+        or (only and node.transition == "none")
+        for node in graph
+    )

@@ -28,8 +28,10 @@ def install() -> None:
 
 
 def _compile(flow: type) -> None:
-    # Without this module nobody is importing DAG files, and Airflow's SDK takes seconds to load.
-    if _IMPORT_CONTEXT in sys.modules:
+    # Without this module nobody imports DAG files; and a flow that is defined in any other file, or
+    # while Airflow runs something else, is none of Airflow's business.
+    imports = sys.modules.get(_IMPORT_CONTEXT)
+    if imports and imports.DagContext.current_autoregister_module_name == flow.__module__:
         from airflow_flowprovider.discovery import compile_on_import
 
         compile_on_import(flow)

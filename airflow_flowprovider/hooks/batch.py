@@ -9,7 +9,7 @@ from botocore.config import Config
 
 from airflow_flowprovider.config import ProviderConfig
 from airflow_flowprovider.hooks.connection import FlowAwsHook
-from flowsdk.batch.jobs import BatchJobs
+from flowsdk.aws_batch.jobs import BatchJobs
 
 #: Standard: adaptive would hold back all requests of a client after one was throttled.
 _CONFIG = Config(retries={"mode": "standard", "total_max_attempts": 8})

@@ -9,9 +9,9 @@ from airflow.configuration import conf
 from airflow.sdk.exceptions import AirflowFailException
 
 from airflow_flowprovider.records import TaskInstance, push_record
-from flowsdk.batch.launching import settle
-from flowsdk.batch.logs import LogReader, container_log
-from flowsdk.batch.state import JobState
+from flowsdk.aws_batch.launching import settle
+from flowsdk.aws_batch.logs import LogReader, container_log
+from flowsdk.aws_batch.state import JobState
 from flowsdk.datastore import FlowDatastore
 from flowsdk.exception import BatchError, TaskFailed
 from flowsdk.spec import TaskRecord, TaskResult, TaskSpec

@@ -7,18 +7,22 @@ is taken whenever somebody may have been here before.
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 from airflow_flowprovider.records import TaskInstance
-from flowsdk.batch.definition import BatchDefaults
-from flowsdk.batch.jobs import BatchJobs
-from flowsdk.batch.launching import submit_task
-from flowsdk.batch.names import attempt_of, job_prefix
-from flowsdk.batch.state import JobState
+from flowsdk.aws_batch.definition import BatchDefaults
+from flowsdk.aws_batch.jobs import BatchJobs
+from flowsdk.aws_batch.launching import submit_task
+from flowsdk.aws_batch.names import attempt_of, job_prefix, task_prefix
+from flowsdk.aws_batch.state import JobState
 from flowsdk.datastore import FlowDatastore
 from flowsdk.decorators.settings import StepSettings
+from flowsdk.exception import BatchError
 from flowsdk.spec import TaskRef, TaskResult, TaskSpec
+
+_log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
@@ -104,6 +108,8 @@ class Launcher:
         for result in earlier:
             if result.succeeded:
                 return Launch(result.batch_job, result.ref, adopted=True)
+        if tries.first and tries.generation:
+            self._end_predecessors(spec, tries)
         spec = replace(spec, retry_count=user_failures(earlier))
         unseen = self._store.write_spec(spec)
         if not (unseen and tries.first):
@@ -119,6 +125,23 @@ class Launcher:
         """How many attempts of this generation, this one included, the user's code has failed."""
         attempts = range(tries.generation, tries.attempt + 1)
         return user_failures(self._results(spec, attempts))
+
+    def _end_predecessors(self, spec: TaskSpec, tries: Tries) -> None:
+        """End jobs from before the task was cleared that are still there.
+
+        Mostly there are none. But a trigger that no triggerer had taken up yet, when a user cleared
+        its task, could not end its job.
+        """
+        queue = self._settings.queue or self._defaults.queue
+        if not queue:
+            return
+        own = job_prefix(spec.flow, spec.run, spec.step, spec.task, tries.generation)
+        for state in self._jobs.find(queue, task_prefix(spec.flow, spec.run, spec.step, spec.task)):
+            if state.active and not state.name.startswith(own):
+                try:
+                    self._jobs.terminate(state.id, "The task was cleared in Airflow")
+                except BatchError as error:
+                    _log.warning("Batch job %s, superseded, may go on: %s", state.id, error)
 
     def _find(self, spec: TaskSpec, tries: Tries) -> Launch | None:
         """A job of this generation that may still bring a result, or has."""

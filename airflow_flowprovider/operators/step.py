@@ -17,8 +17,8 @@ from airflow_flowprovider.operators.launching import Launch, Launcher, Tries
 from airflow_flowprovider.operators.parents import Lineage, lineage
 from airflow_flowprovider.operators.runs import facts, read_run, start_run
 from airflow_flowprovider.operators.watching import JobWatch
-from flowsdk.batch.logs import LogReader
-from flowsdk.batch.state import JobState
+from flowsdk.aws_batch.logs import LogReader
+from flowsdk.aws_batch.state import JobState
 from flowsdk.decorators.settings import StepSettings, step_settings
 from flowsdk.exception import BatchError, Interrupted
 from flowsdk.flow import FlowSpec, graph_of

@@ -6,9 +6,9 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from flowsdk.batch.jobs import BatchJobs, BatchThrottled
-from flowsdk.batch.logs import LogReader
-from flowsdk.batch.state import JobState
+from flowsdk.aws_batch.jobs import BatchJobs, BatchThrottled
+from flowsdk.aws_batch.logs import LogReader
+from flowsdk.aws_batch.state import JobState
 from flowsdk.datastore import FlowDatastore
 from flowsdk.spec import TaskResult, TaskSpec
 

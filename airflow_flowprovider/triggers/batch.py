@@ -11,8 +11,8 @@ from airflow.triggers.base import BaseTrigger, TriggerEvent
 from asgiref.sync import sync_to_async
 
 from airflow_flowprovider.triggers.poller import Clients, JobPoller, PollerKey, connect
-from flowsdk.batch.logs import LogReader
-from flowsdk.batch.state import JobState
+from flowsdk.aws_batch.logs import LogReader
+from flowsdk.aws_batch.state import JobState
 from flowsdk.datastore import FlowDatastore
 from flowsdk.exception import DatastoreError
 from flowsdk.spec import TaskRef

@@ -14,8 +14,8 @@ from weakref import WeakKeyDictionary
 
 from asgiref.sync import sync_to_async
 
-from flowsdk.batch.jobs import BatchJobs, BatchThrottled, in_requests
-from flowsdk.batch.state import JobState
+from flowsdk.aws_batch.jobs import BatchJobs, BatchThrottled, in_requests
+from flowsdk.aws_batch.state import JobState
 from flowsdk.datastore import Storage
 from flowsdk.exception import BatchError
 

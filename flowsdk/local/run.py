@@ -152,7 +152,7 @@ class LocalRun:
         return chosen
 
     def _batch_launcher(self, on_lines: OnLines) -> Launcher:
-        from flowsdk.batch.launcher import BatchLauncher
+        from flowsdk.aws_batch.launcher import BatchLauncher
 
         return BatchLauncher(self.store, on_lines)
 

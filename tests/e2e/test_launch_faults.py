@@ -11,12 +11,11 @@ from pathlib import Path
 
 import pytest
 
-from flowsdk.batch.names import job_prefix
-from flowsdk.client.airflow_metadata import RECORD_KEY as CLIENT_KEY
+from airflow_flowprovider.records import RECORD_KEY
+from flowsdk.aws_batch.names import task_prefix
 from tests.e2e.support import Airflow, until
 
 DAG = "WaitingFlow"
-ACTIVE = {"SUBMITTED", "PENDING", "RUNNABLE", "STARTING", "RUNNING"}
 
 
 class Run:
@@ -29,20 +28,15 @@ class Run:
 
     def jobs(self, step: str = "start", task: str = "0") -> list[dict[str, str]]:
         """All jobs of a task, of whatever generation."""
-        name = job_prefix(DAG, self.id, step, task).removesuffix("g0-")
-        return [{"id": j["jobId"], "name": j["jobName"], "status": j["status"]} for j in self.airflow.jobs(name)]  # fmt: skip
+        found = self.airflow.jobs(task_prefix(DAG, self.id, step, task))
+        return [
+            {"id": job["jobId"], "name": job["jobName"], "status": job["status"]} for job in found
+        ]
 
     def release(self, *suffixes: str) -> None:
         for suffix in suffixes or ("",):
             key = f"switches/{self.key}{suffix}"
             self.airflow.client("s3").put_object(Bucket="flows", Key=key, Body=b"")
-
-    def hold(self) -> None:
-        """Undo ``release``."""
-        s3 = self.airflow.client("s3")
-        for item in s3.list_objects_v2(Bucket="flows", Prefix="switches/").get("Contents", ()):
-            if item["Key"].startswith(f"switches/{self.key}"):
-                s3.delete_object(Bucket="flows", Key=item["Key"])
 
     def start(self) -> dict[str, object]:
         return self.airflow.task(DAG, self.id, "start")
@@ -56,6 +50,10 @@ class Run:
 
     def is_deferred(self) -> None:
         until("start has deferred", lambda: self.start()["state"] == "deferred")
+
+    def has_logged(self, beginning: str) -> bool:
+        lines = self.airflow.log(DAG, self.id, "start")
+        return any(line.startswith(beginning) for line in lines)
 
     def result_attempts(self, step: str) -> set[str]:
         """Numbers of the attempts of task 0 that have a result."""
@@ -117,6 +115,8 @@ def test_clearing_a_successful_task_runs_it_again(airflow: Airflow, run: Run) ->
 def test_whoever_ends_a_deferred_task_ends_its_job(airflow: Airflow, run: Run, how: str) -> None:
     job = run.job_runs()
     run.is_deferred()
+    # Before that, Airflow itself has nobody to tell.
+    until("the trigger runs", lambda: run.has_logged("trigger WaitingFlow/"))
     if how == "mark":
         airflow.mark(DAG, run.id, "start", "failed")
     else:
@@ -133,6 +133,23 @@ def test_whoever_ends_a_deferred_task_ends_its_job(airflow: Airflow, run: Run, h
         run.release("", "-one", "-two")
         assert airflow.wait(DAG, run.id) == "success"
         assert len(run.jobs()) == 2
+
+
+def test_a_task_cleared_in_the_moment_of_its_deferral_runs_once_more_and_alone(
+    airflow: Airflow, run: Run
+) -> None:
+    job = run.job_runs()
+    run.is_deferred()
+    airflow.clear(DAG, run.id, "start")
+    until("there is a second job", lambda: len(run.jobs()) == 2)
+    until(
+        "the first has been terminated",
+        lambda: {"id": job["id"], "name": job["name"], "status": "FAILED"} in run.jobs(),
+        seconds=30,
+    )
+    run.release("", "-one", "-two")
+    assert airflow.wait(DAG, run.id) == "success"
+    assert len(run.jobs()) == 2
 
 
 def test_marking_a_running_task_failed_ends_its_job(airflow: Airflow, run: Run) -> None:
@@ -166,6 +183,5 @@ def test_splits_have_names_while_they_are_deferred(airflow: Airflow, run: Run) -
     assert airflow.task(DAG, run.id, "body", 0)["state"] == "deferred"
     run.release("-one")
     assert airflow.wait(DAG, run.id) == "success"
-    # One record for each task, by whichever name it is read.
-    rows = airflow.sql("select task_id from xcom where run_id=? and key=?", run.id, CLIENT_KEY)
+    rows = airflow.sql("select task_id from xcom where run_id=? and key=?", run.id, RECORD_KEY)
     assert sorted(row[0] for row in rows) == ["body", "body", "end", "join", "start"]

@@ -6,7 +6,7 @@ import math
 import re
 from typing import Any
 
-from flowsdk.batch.definition import BatchDefaults, Platform
+from flowsdk.aws_batch.definition import BatchDefaults, Platform
 from flowsdk.decorators.settings import StepSettings
 from flowsdk.exception import BatchError
 from flowsdk.runtime import loader
@@ -52,7 +52,7 @@ def submission(
     below AWS's limits (30 KiB, of overrides 8 KiB) however many inputs the task has.
 
     Args:
-        name: Of the job, from :mod:`flowsdk.batch.names`.
+        name: Of the job, from :mod:`flowsdk.aws_batch.names`.
         definition: Name of the job definition.
         spec: The attempt.
         spec_uri: Where its spec lies.

@@ -105,7 +105,7 @@ def failure(state: JobState) -> ErrorInfo:
     kind, name, message = _cause(state)
     told = "; ".join(text for text in (state.reason, state.container_reason) if text)
     said = f" AWS Batch says: {told.rstrip('.')}." if told else ""
-    return ErrorInfo(kind, f"flowsdk.batch.{name}", f"{message} (job {state.id}).{said}")
+    return ErrorInfo(kind, f"flowsdk.aws_batch.{name}", f"{message} (job {state.id}).{said}")
 
 
 def _cause(state: JobState) -> tuple[Kind, str, str]:

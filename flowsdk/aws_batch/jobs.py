@@ -6,8 +6,8 @@ from collections.abc import Iterable, Iterator, Mapping
 from types import TracebackType
 from typing import Any
 
-from flowsdk.batch.definition import Platform
-from flowsdk.batch.state import JobState
+from flowsdk.aws_batch.definition import Platform
+from flowsdk.aws_batch.state import JobState
 from flowsdk.exception import BatchError
 
 #: Of DescribeJobs. https://docs.aws.amazon.com/batch/latest/APIReference/API_DescribeJobs.html

@@ -9,11 +9,11 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Any
 
-from flowsdk.batch.definition import BatchDefaults
-from flowsdk.batch.jobs import BatchJobs
-from flowsdk.batch.launching import settle, submit_task
-from flowsdk.batch.logs import LogReader, container_log
-from flowsdk.batch.state import JobState
+from flowsdk.aws_batch.definition import BatchDefaults
+from flowsdk.aws_batch.jobs import BatchJobs
+from flowsdk.aws_batch.launching import settle, submit_task
+from flowsdk.aws_batch.logs import LogReader, container_log
+from flowsdk.aws_batch.state import JobState
 from flowsdk.datastore import FlowDatastore
 from flowsdk.decorators.settings import StepSettings
 from flowsdk.exception import BatchError

@@ -18,21 +18,28 @@ _HEAD_CHARACTERS = 90
 _FOREIGN = re.compile(r"[^A-Za-z0-9_-]")
 
 
-def job_prefix(flow: str, run: str, step: str, task: str, generation: int = 0) -> str:
-    """What the names of all jobs of one generation of a task begin with.
+def task_prefix(flow: str, run: str, step: str, task: str) -> str:
+    """What the names of all jobs of a task begin with, whatever their generation.
 
     Args:
         flow: Name of the flow.
         run: Run id.
         step: Name of the step.
         task: Task id.
-        generation: Attempts of different generations never stand in for each other: a task that
-            was cleared is to run again, not to find its earlier job.
     """
     identity = f"{flow}/{run}/{step}/{task}"
     digest = hashlib.sha256(identity.encode()).hexdigest()[:_DIGEST_CHARACTERS]
     head = _FOREIGN.sub("-", f"{flow}_{step}").lstrip("_-")[:_HEAD_CHARACTERS]
-    return f"{head or 'flow'}_{digest}-g{generation}-"
+    return f"{head or 'flow'}_{digest}-"
+
+
+def job_prefix(flow: str, run: str, step: str, task: str, generation: int = 0) -> str:
+    """What the names of all jobs of one generation of a task begin with.
+
+    Attempts of different generations never stand in for each other: a task that was cleared is to
+    run again, not to find its earlier job.
+    """
+    return f"{task_prefix(flow, run, step, task)}g{generation}-"
 
 
 def job_name(flow: str, run: str, step: str, task: str, attempt: int, generation: int = 0) -> str:

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from datetime import datetime, timezone
 
-from flowsdk.batch.definition import BatchDefaults, Platform, job_definition
-from flowsdk.batch.jobs import BatchJobs
-from flowsdk.batch.names import job_name
-from flowsdk.batch.state import JobState, failure
-from flowsdk.batch.submission import submission
+from flowsdk.aws_batch.definition import BatchDefaults, Platform, job_definition
+from flowsdk.aws_batch.jobs import BatchJobs
+from flowsdk.aws_batch.names import job_name
+from flowsdk.aws_batch.state import JobState, failure
+from flowsdk.aws_batch.submission import submission
 from flowsdk.datastore import FlowDatastore
 from flowsdk.decorators.settings import StepSettings
 from flowsdk.spec import TaskResult, TaskSpec
@@ -30,7 +30,7 @@ def submit_task(
         spec: The attempt.
         settings: What the step's decorators ask for.
         defaults: What is configured.
-        generation: Of the task; see :func:`flowsdk.batch.names.job_prefix`.
+        generation: Of the task; see :func:`flowsdk.aws_batch.names.job_prefix`.
 
     Raises:
         BatchError: Something is not configured, or AWS refuses the job.

@@ -1,0 +1,101 @@
+from __future__ import annotations
+
+import pytest
+
+from airflow_flowprovider.operators.parents import Lineage, lineage
+from airflow_flowprovider.records import RECORD_KEY
+from flowsdk.datastore import FlowDatastore
+from flowsdk.exception import FlowException
+from flowsdk.flow import graph_of
+from flowsdk.spec import Splits, TaskRef
+from tests.airflow_flowprovider.operators.fakes import (
+    SPLITS,
+    FakeTaskInstance,
+    XComs,
+    finish,
+    frame,
+)
+from tests.airflow_flowprovider.operators.flows import SampleFlow
+
+GRAPH = graph_of(SampleFlow)
+
+
+def of(step: str, store: FlowDatastore, xcoms: XComs, map_index: int = -1) -> Lineage:
+    ti = FakeTaskInstance(step, map_index, xcoms=xcoms)
+    return lineage(ti, GRAPH, GRAPH[step], store)
+
+
+def test_the_start_step_comes_from_nowhere(store: FlowDatastore, xcoms: XComs) -> None:
+    assert of("start", store, xcoms) == Lineage()
+    assert of("start", store, xcoms).label == ""
+
+
+def test_the_first_step_of_a_split(store: FlowDatastore, xcoms: XComs) -> None:
+    finish(store, xcoms, "start", attempt=3, splits=SPLITS)
+    found = of("body", store, xcoms, 1)
+    assert found == Lineage((TaskRef("start", "0", 3),), (frame(1),))
+    assert found.label == "two"
+
+
+def test_within_a_split_parents_have_the_same_index(store: FlowDatastore, xcoms: XComs) -> None:
+    for index in (0, 1):
+        finish(store, xcoms, "body", (frame(index),), attempt=index)
+        finish(store, xcoms, "right", (frame(index),))
+        finish(store, xcoms, "left", (frame(index),), attempt=4)
+    assert of("left", store, xcoms, 1) == Lineage((TaskRef("body", "1", 1),), (frame(1),))
+    # In the order of the source, not of their ends.
+    assert of("both", store, xcoms, 0) == Lineage(
+        (TaskRef("left", "0", 4), TaskRef("right", "0", 0)), (frame(0),)
+    )
+
+
+def test_a_foreach_join_has_all_splits_in_order(store: FlowDatastore, xcoms: XComs) -> None:
+    finish(store, xcoms, "start", splits=SPLITS)
+    finish(store, xcoms, "both", (frame(1),))
+    finish(store, xcoms, "both", (frame(0),), attempt=2)
+    found = of("join", store, xcoms)
+    assert found == Lineage((TaskRef("both", "0", 2), TaskRef("both", "1", 0)), ())
+
+
+def test_a_join_of_a_single_split(store: FlowDatastore, xcoms: XComs) -> None:
+    one = Splits("names", 1, "digest", ("one",))
+    finish(store, xcoms, "start", splits=one)
+    finish(store, xcoms, "both", (one.frame("start", 0),))
+    assert of("join", store, xcoms).parents == (TaskRef("both", "0", 0),)
+
+
+def test_splits_of_an_earlier_wider_run_are_left_out(store: FlowDatastore, xcoms: XComs) -> None:
+    for index in (0, 1):
+        finish(store, xcoms, "both", (frame(index),))
+    finish(store, xcoms, "start", splits=Splits("names", 1, "digest", ("one",)))
+    assert of("join", store, xcoms).parents == (TaskRef("both", "0", 0),)
+
+
+def test_missing_splits_are_named(store: FlowDatastore, xcoms: XComs) -> None:
+    wide = Splits("names", 10, "digest", tuple("abcdefghij"))
+    finish(store, xcoms, "start", splits=wide)
+    finish(store, xcoms, "both", (wide.frame("start", 1),))
+    with pytest.raises(FlowException) as raised:
+        of("join", store, xcoms)
+    assert "both[0], both[2], both[3], both[4], both[5] and 4 more" in str(raised.value)
+    assert "each of the 10 splits of 'start'" in str(raised.value)
+
+
+def test_a_parent_without_a_record(store: FlowDatastore, xcoms: XComs) -> None:
+    with pytest.raises(FlowException, match="no task record of its parent 'body' at map index 1"):
+        of("left", store, xcoms, 1)
+    with pytest.raises(FlowException, match="no task record of its parent 'join', expected"):
+        of("end", store, xcoms)
+
+
+def test_a_failed_parent(store: FlowDatastore, xcoms: XComs) -> None:
+    finish(store, xcoms, "join")
+    xcoms["join", RECORD_KEY, -1]["status"] = "failed"
+    with pytest.raises(FlowException, match=r"failed parent tasks \(join/0/0\)"):
+        of("end", store, xcoms)
+
+
+def test_a_map_index_beyond_the_splits(store: FlowDatastore, xcoms: XComs) -> None:
+    finish(store, xcoms, "start", splits=SPLITS)
+    with pytest.raises(FlowException, match="found 2 splits in the result of 'start'"):
+        of("body", store, xcoms, 2)

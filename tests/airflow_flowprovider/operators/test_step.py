@@ -1,0 +1,263 @@
+from __future__ import annotations
+
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+from airflow.sdk.exceptions import TaskDeferred
+
+from airflow_flowprovider.config import ProviderConfig
+from airflow_flowprovider.links import JOB_KEY
+from airflow_flowprovider.operators import watching
+from airflow_flowprovider.operators.step import FlowStepOperator
+from airflow_flowprovider.records import RECORD_KEY
+from airflow_flowprovider.triggers.batch import BatchJobTrigger
+from flowsdk.aws_batch.jobs import BatchJobs
+from flowsdk.datastore import FlowDatastore
+from flowsdk.exception import Interrupted, TaskFailed
+from flowsdk.spec import ErrorInfo, TaskRef, TaskSpec
+from tests.airflow_flowprovider.operators.fakes import (
+    FLOW,
+    RUN,
+    SPLITS,
+    FakeTaskInstance,
+    XComs,
+    context,
+    finish,
+    frame,
+)
+from tests.airflow_flowprovider.operators.flows import SampleFlow
+from tests.flowsdk.aws_batch.fakes import FakeBatch, commit, succeed
+
+
+@pytest.fixture(autouse=True)
+def configured(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name, value in {"IMAGE": "python:3", "JOB_QUEUE": "q", "SYNC_WINDOW": "0"}.items():
+        monkeypatch.setenv(f"AIRFLOW__FLOWPROVIDER__{name}", value)
+
+
+class Driver:
+    """Runs an operator against a fake AWS."""
+
+    def __init__(self, fake: FakeBatch, store: FlowDatastore, xcoms: XComs) -> None:
+        self.fake, self.store, self.xcoms = fake, store, xcoms
+
+    def operator(self, step: str, retries: int = 2) -> FlowStepOperator:
+        made = FlowStepOperator(task_id=step, flow=SampleFlow, step=step, retries=retries)
+        jobs = BatchJobs(self.fake)
+        made.__dict__["batch"] = SimpleNamespace(jobs=jobs, region="eu-west-1")
+        made.__dict__["store"] = self.store
+        return made
+
+    def ti(self, step: str, map_index: int = -1, try_number: int = 1) -> FakeTaskInstance:
+        return FakeTaskInstance(step, map_index, try_number, xcoms=self.xcoms)
+
+    def execute(self, ti: FakeTaskInstance, operator: FlowStepOperator | None = None) -> Any:
+        made = operator or self.operator(ti.task_id)
+        return made.execute(context=context(ti, {"size": 2}))  # type: ignore[arg-type]
+
+    def defer(self, ti: FakeTaskInstance) -> BatchJobTrigger:
+        with pytest.raises(TaskDeferred) as raised:
+            self.execute(ti)
+        assert raised.value.method_name == "resume"
+        assert raised.value.timeout is None
+        assert isinstance(raised.value.trigger, BatchJobTrigger)
+        return raised.value.trigger
+
+    def resume(self, ti: FakeTaskInstance, event: dict[str, Any]) -> Any:
+        ctx = context(ti)
+        returned = self.operator(ti.task_id).resume(ctx, event)  # type: ignore[arg-type]
+        return returned, ctx
+
+    def spec(self, ref: TaskRef) -> TaskSpec:
+        return self.store.read_spec(RUN, ref)
+
+
+@pytest.fixture
+def driver(fake: FakeBatch, store: FlowDatastore, xcoms: XComs) -> Driver:
+    return Driver(fake, store, xcoms)
+
+
+START = TaskRef("start", "0", 0)
+
+
+def event(job_id: str, ref: TaskRef, next_chunk: int = 0) -> dict[str, Any]:
+    return {"job_id": job_id, "ref": str(ref), "next_chunk": next_chunk}
+
+
+def test_what_the_dag_holds(driver: Driver) -> None:
+    operator = driver.operator("join")
+    assert operator.pathspec == "SampleFlow/{{ run_id }}/join"
+    assert operator.job == {"image": "python:3", "queue": "q", "vcpu": 2.0, "memory_mib": 2048}
+    assert operator.template_fields == ("pathspec", "job")
+
+
+def test_a_step_from_launch_to_deferral_to_its_end(driver: Driver) -> None:
+    ti = driver.ti("start")
+    trigger = driver.defer(ti)
+    assert (trigger.job_id, trigger.ref, trigger.next_chunk) == ("job-0", "start/0/0", 0)
+    assert ti.own(JOB_KEY)["id"] == "job-0"
+    spec = driver.spec(START)
+    assert spec.parameters == {"size": 2}
+    assert spec.facts["dag_id"] == FLOW
+    assert spec.code is not None
+
+    succeed(driver.store, spec, splits=SPLITS)
+    driver.fake.change("job-0", "SUCCEEDED", container={"exitCode": 0, "logStreamName": "s"})
+    returned, _ = driver.resume(ti, event("job-0", START))
+    assert returned == [0, 1]
+    assert ti.own(RECORD_KEY)["status"] == "succeeded"
+    assert ti.own(JOB_KEY) == {"id": "job-0", "region": "eu-west-1", "log_group": "/aws/batch/job", "log_stream": "s"}  # fmt: skip
+    assert len(driver.fake.jobs) == 1
+
+
+def test_a_split_has_its_label_from_the_beginning(driver: Driver) -> None:
+    driver.defer(driver.ti("start"))
+    finish(driver.store, driver.xcoms, "start", splits=SPLITS)
+    ti = driver.ti("body", 1)
+    ctx = context(ti)
+    with pytest.raises(TaskDeferred):
+        driver.operator("body").execute(context=ctx)  # type: ignore[arg-type]
+    assert ctx["flow_split_label"] == "two"
+    ref = TaskRef("body", "1", 0)
+    assert driver.spec(ref).foreach == (frame(1),)
+    assert driver.spec(ref).max_retries == 1
+    assert driver.spec(ref).parameters is None
+    succeed(driver.store, driver.spec(ref))
+    _, ctx = driver.resume(ti, event("job-1", ref))
+    assert ctx["flow_split_label"] == "two"
+
+
+def test_a_short_step_ends_in_its_first_worker(
+    driver: Driver, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("AIRFLOW__FLOWPROVIDER__SYNC_WINDOW", "30")
+    monkeypatch.setattr(
+        watching.time, "sleep", lambda _: succeed(driver.store, driver.spec(START), splits=SPLITS)
+    )
+    assert driver.execute(driver.ti("start")) == [0, 1]
+
+
+def test_the_retry_of_a_dead_worker_adopts_the_job(driver: Driver) -> None:
+    driver.defer(driver.ti("start"))
+    trigger = driver.defer(driver.ti("start", try_number=2))
+    assert (trigger.job_id, trigger.ref) == ("job-0", "start/0/0")
+    succeed(driver.store, driver.spec(START), splits=SPLITS, batch_job="job-0")
+    driver.fake.jobs.clear()
+    # And if the job ends while nobody looks, the next try only takes note.
+    assert driver.execute(driver.ti("start", try_number=3)) == [0, 1]
+
+
+def test_a_user_error_is_tried_as_often_as_the_author_allows(driver: Driver) -> None:
+    driver.defer(driver.ti("start"))
+    finish(driver.store, driver.xcoms, "start", splits=SPLITS)
+    error = ErrorInfo("user", "builtins.ValueError", "no")
+    for attempt, expected in ((0, "TaskFailed"), (1, "AirflowFailException")):
+        ti = driver.ti("body", 0, attempt + 1)
+        trigger = driver.defer(ti)
+        ref = TaskRef("body", "0", attempt)
+        assert trigger.ref == str(ref)
+        assert driver.spec(ref).retry_count == attempt
+        commit(driver.store, driver.spec(ref), status="failed", error=error)
+        driver.fake.change(trigger.job_id, "FAILED")
+        with pytest.raises(Exception, match="ValueError: no") as raised:
+            driver.resume(ti, event(trigger.job_id, ref))
+        assert raised.type.__name__ == expected
+        assert ti.own(RECORD_KEY)["attempt"] == attempt
+
+
+def test_a_job_that_left_nothing_fails_by_what_aws_says(driver: Driver) -> None:
+    ti = driver.ti("start")
+    driver.defer(ti)
+    driver.fake.change("job-0", "FAILED", statusReason="Host EC2 (instance i-1) terminated.")
+    with pytest.raises(TaskFailed) as raised:
+        driver.resume(ti, event("job-0", START))
+    assert raised.value.kind == "interrupted"
+
+
+def test_a_job_that_aws_has_forgotten(driver: Driver) -> None:
+    ti = driver.ti("start")
+    driver.defer(ti)
+    driver.fake.jobs.clear()
+    with pytest.raises(TaskFailed, match="does not know the job"):
+        driver.resume(ti, event("job-0", START))
+
+
+def kill_when(driver: Driver, operator: FlowStepOperator, monkeypatch: pytest.MonkeyPatch, what: Any = None) -> None:  # fmt: skip
+    """Let SIGTERM come while the operator sleeps."""
+
+    def sleep(_: float) -> None:
+        if what:
+            what()
+        operator.on_kill()
+
+    monkeypatch.setenv("AIRFLOW__FLOWPROVIDER__SYNC_WINDOW", "30")
+    monkeypatch.setattr(watching.time, "sleep", sleep)
+
+
+def test_sigterm_ends_the_job_and_the_task(
+    driver: Driver, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    operator = driver.operator("start")
+    kill_when(driver, operator, monkeypatch)
+    with pytest.raises(Interrupted, match="Batch job job-0 is told to stop"):
+        driver.execute(driver.ti("start"), operator)
+    assert driver.fake.jobs["job-0"]["isTerminated"]
+    assert driver.fake.calls["TerminateJob"] == 1
+
+
+def test_sigterm_never_turns_a_task_green(
+    driver: Driver, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    operator = driver.operator("start")
+    kill_when(driver, operator, monkeypatch, lambda: succeed(driver.store, driver.spec(START)))
+    with pytest.raises(Interrupted):
+        driver.execute(driver.ti("start"), operator)
+
+
+def test_on_kill_after_execute_ends_the_job_too(
+    driver: Driver, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As when an execution_timeout has raised out of ``execute``."""
+    operator = driver.operator("start")
+
+    def time_out(_: float) -> None:
+        raise TimeoutError
+
+    monkeypatch.setenv("AIRFLOW__FLOWPROVIDER__SYNC_WINDOW", "30")
+    monkeypatch.setattr(watching.time, "sleep", time_out)
+    with pytest.raises(TimeoutError):
+        driver.execute(driver.ti("start"), operator)
+    assert "isTerminated" not in driver.fake.jobs["job-0"]
+    operator.on_kill()
+    assert driver.fake.jobs["job-0"]["isTerminated"]
+
+
+@pytest.mark.parametrize("state", ["failed", "restarting", "success"])
+def test_a_task_that_a_user_has_just_ended_does_not_defer(driver: Driver, state: str) -> None:
+    ti = driver.ti("start")
+    ti.state = state
+    with pytest.raises(Interrupted):
+        driver.execute(ti)
+    assert driver.fake.jobs["job-0"]["isTerminated"]
+
+
+def test_sigterm_while_a_task_is_taken_up(driver: Driver, monkeypatch: pytest.MonkeyPatch) -> None:
+    ti = driver.ti("start")
+    driver.defer(ti)
+    succeed(driver.store, driver.spec(START), splits=SPLITS)
+    operator = driver.operator("start")
+    monkeypatch.setattr(operator, "_describe", lambda _: operator.on_kill())
+    with pytest.raises(Interrupted):
+        operator.resume(context(ti), event("job-0", START))  # type: ignore[arg-type]
+
+
+def test_the_trigger_gets_the_settings(driver: Driver, monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("TRIGGER_HOLD", "POLL_INTERVAL_MIN", "POLL_INTERVAL_MAX"):
+        monkeypatch.setenv(f"AIRFLOW__FLOWPROVIDER__{name}", "7")
+    trigger = driver.defer(driver.ti("start"))
+    config = ProviderConfig.load()
+    assert trigger.hold == config.trigger_hold == 7
+    assert trigger.poll_interval_min == trigger.poll_interval_max == 7
+    assert trigger.aws_conn_id == "aws_default"
+    assert trigger.root == driver.store.storage.root

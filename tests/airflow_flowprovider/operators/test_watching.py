@@ -1,0 +1,139 @@
+from __future__ import annotations
+
+import pytest
+
+from airflow_flowprovider.operators import watching
+from airflow_flowprovider.operators.watching import JobWatch
+from flowsdk.aws_batch.definition import BatchDefaults
+from flowsdk.aws_batch.jobs import BatchJobs
+from flowsdk.aws_batch.launching import submit_task
+from flowsdk.aws_batch.logs import LogReader
+from flowsdk.datastore import FlowDatastore
+from flowsdk.decorators.settings import StepSettings
+from flowsdk.exception import BatchError, Interrupted
+from flowsdk.runtime.logs import LogLine, LogWriter
+from flowsdk.spec import TaskSpec
+from tests.airflow_flowprovider.operators.fakes import FLOW, RUN
+from tests.flowsdk.aws_batch.fakes import FakeBatch, succeed
+
+SPEC = TaskSpec(FLOW, RUN, "join", "0", 0, "root")
+
+
+class Clock:
+    """Time that passes only while somebody sleeps."""
+
+    def __init__(self) -> None:
+        self.now = 1000.0
+        self.at: dict[float, object] = {}
+
+    def monotonic(self) -> float:
+        return self.now
+
+    def sleep(self, seconds: float) -> None:
+        assert seconds > 0
+        self.now += seconds
+        for moment in [m for m in self.at if m <= self.now - 1000]:
+            self.at.pop(moment)()  # type: ignore[operator]
+
+
+@pytest.fixture
+def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
+    clock = Clock()
+    monkeypatch.setattr(watching, "time", clock)
+    return clock
+
+
+class Watch:
+    def __init__(self, jobs: BatchJobs, store: FlowDatastore, defaults: BatchDefaults) -> None:
+        self.shown: list[str] = []
+        self.killed = False
+        self.store = store
+        self.job_id = submit_task(jobs, store, SPEC, StepSettings(), defaults)
+        self.watch = JobWatch(jobs, store, self.shown.append, self.check)
+        self.log = LogReader(store, RUN, SPEC.ref)
+
+    def check(self) -> None:
+        if self.killed:
+            raise Interrupted("killed")
+
+    def __call__(self, seconds: float = 10.0) -> watching.Sighting:
+        return self.watch.watch(self.job_id, SPEC, self.log, seconds)
+
+
+@pytest.fixture
+def watch(jobs: BatchJobs, store: FlowDatastore, defaults: BatchDefaults) -> Watch:
+    return Watch(jobs, store, defaults)
+
+
+def test_a_quick_task_is_over_before_aws_is_asked(
+    clock: Clock, watch: Watch, fake: FakeBatch
+) -> None:
+    clock.at[1.2] = lambda: succeed(watch.store, SPEC)
+    seen = watch()
+    assert seen.ended
+    assert seen.result is not None
+    assert seen.state is None
+    assert clock.now - 1000 <= 1.5
+    assert fake.calls["DescribeJobs"] == 0
+
+
+def test_a_running_job_is_given_up_when_time_is_up(
+    clock: Clock, watch: Watch, fake: FakeBatch
+) -> None:
+    fake.change("job-0", "RUNNING")
+    seen = watch(10.0)
+    assert not seen.ended
+    assert clock.now - 1000 == 10.0
+    assert fake.calls["DescribeJobs"] <= 4
+
+
+def test_a_job_that_waits_for_a_host_is_given_up_early(clock: Clock, watch: Watch) -> None:
+    seen = watch(600.0)
+    assert not seen.ended
+    assert clock.now - 1000 < 5
+
+
+def test_no_window_means_one_look(clock: Clock, watch: Watch) -> None:
+    assert not watch(0.0).ended
+    assert clock.now == 1000
+
+
+def test_a_job_that_dies_without_a_result(clock: Clock, watch: Watch, fake: FakeBatch) -> None:
+    fake.change("job-0", "RUNNING")
+    clock.at[3.0] = lambda: fake.change("job-0", "FAILED", container={"exitCode": 1})
+    seen = watch()
+    assert seen.ended
+    assert seen.result is None
+    assert seen.state is not None
+    assert seen.state.exit_code == 1
+
+
+def test_lines_are_shown_as_they_come(clock: Clock, watch: Watch, fake: FakeBatch) -> None:
+    fake.change("job-0", "RUNNING")
+    writer = LogWriter(watch.store, RUN, SPEC.ref)
+
+    def say(text: str) -> None:
+        writer.add([LogLine(1, "stdout", text)])
+        writer.flush()
+
+    clock.at[1.0] = lambda: say("one")
+    clock.at[2.0] = lambda: (say("two"), watch.shown == ["one"] or pytest.fail("late"))
+    watch(5.0)
+    assert watch.shown == ["one", "two"]
+    assert watch.log.next_chunk == 2
+
+
+def test_a_task_that_airflow_ends_is_noticed_at_once(clock: Clock, watch: Watch) -> None:
+    clock.at[1.0] = lambda: setattr(watch, "killed", True)
+    with pytest.raises(Interrupted):
+        watch()
+    assert clock.now - 1000 <= 1.5
+
+
+def test_throttling_is_no_reason_to_fail(clock: Clock, watch: Watch, fake: FakeBatch) -> None:
+    fake.fail("DescribeJobs", "TooManyRequestsException")
+    fake.change("job-0", "RUNNING")
+    assert not watch().ended
+    fake.fail("DescribeJobs", "AccessDeniedException", "not allowed")
+    with pytest.raises(BatchError, match="not allowed"):
+        watch()

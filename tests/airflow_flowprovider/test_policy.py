@@ -1,0 +1,43 @@
+from __future__ import annotations
+
+import subprocess
+import sys
+import textwrap
+
+import pytest
+from airflow.configuration import conf
+
+from airflow_flowprovider import policy
+
+OWN = "airflow_flowprovider.discovery.might_contain_flow"
+
+
+def test_airflow_looks_into_flow_files() -> None:
+    policy.install()
+    assert conf.get("core", "might_contain_dag_callable") == OWN
+
+
+def test_a_users_choice_stands(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("AIRFLOW__CORE__MIGHT_CONTAIN_DAG_CALLABLE", "their.callable")
+    policy.install()
+    assert conf.get("core", "might_contain_dag_callable") == "their.callable"
+
+
+def test_other_processes_pay_nothing_for_flows() -> None:
+    script = """
+        import sys
+        import airflow.sdk
+        import airflow_flowprovider.policy
+        from flowsdk import FlowSpec, step
+
+        class SomeFlow(FlowSpec):
+            @step
+            def start(self):
+                pass
+
+        assert "airflow.sdk.definitions._internal.contextmanager" in sys.modules
+        loaded = {name for name in sys.modules if name.startswith("airflow_flowprovider.")}
+        # Airflow itself asks for the settings when it reads its configuration.
+        assert loaded <= {"airflow_flowprovider.policy", "airflow_flowprovider.config"}, loaded
+    """
+    subprocess.run([sys.executable, "-c", textwrap.dedent(script)], check=True, timeout=60)

@@ -1,0 +1,110 @@
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+from botocore.exceptions import EndpointConnectionError
+
+from flowsdk.aws_batch.definition import BatchDefaults, job_definition
+from flowsdk.aws_batch.jobs import BatchJobs, BatchThrottled
+from flowsdk.aws_batch.submission import submission
+from flowsdk.decorators.settings import StepSettings
+from flowsdk.exception import BatchError
+from flowsdk.spec import TaskSpec
+from tests.flowsdk.aws_batch.fakes import FakeBatch
+
+
+def submit(jobs: BatchJobs, spec: TaskSpec, defaults: BatchDefaults, name: str = "n") -> str:
+    settings = StepSettings()
+    definition = job_definition("s", settings, defaults)
+    made = submission(name, definition["jobDefinitionName"], spec, "s3://b/k", settings, defaults)
+    return jobs.submit(made, definition)
+
+
+def test_a_definition_is_registered_once_and_only_if_missing(
+    fake: FakeBatch, jobs: BatchJobs, spec: TaskSpec, defaults: BatchDefaults
+) -> None:
+    ids = [submit(jobs, spec, defaults) for _ in range(3)]
+    assert ids == ["job-0", "job-1", "job-2"]
+    assert fake.calls == {"SubmitJob": 4, "RegisterJobDefinition": 1}
+    submit(jobs, spec, replace(defaults, image="other"))
+    assert fake.calls["RegisterJobDefinition"] == 2
+
+
+def test_other_refusals_register_nothing(
+    fake: FakeBatch, jobs: BatchJobs, spec: TaskSpec, defaults: BatchDefaults
+) -> None:
+    fake.fail("SubmitJob", "ClientException", "Job queue q is disabled")
+    with pytest.raises(BatchError, match=r"SubmitJob \(ClientException\): Job queue q is disabled"):
+        submit(jobs, spec, defaults)
+    assert fake.calls == {"SubmitJob": 1}
+
+
+def test_jobs_are_found_by_the_exact_beginning_of_their_names(
+    fake: FakeBatch, jobs: BatchJobs, spec: TaskSpec, defaults: BatchDefaults
+) -> None:
+    for name in ("Flow_a-g0-0", "flow_a-g0-1", "Flow_a-g0-2", "Flow_a-g1-3"):
+        submit(jobs, spec, defaults, name)
+    found = jobs.find("q", "Flow_a-g0-")
+    assert [state.name for state in found] == ["Flow_a-g0-2", "Flow_a-g0-0"]
+
+
+def test_a_request_describes_a_hundred_jobs(
+    fake: FakeBatch, jobs: BatchJobs, spec: TaskSpec, defaults: BatchDefaults
+) -> None:
+    ids = [submit(jobs, spec, defaults) for _ in range(201)]
+    fake.calls.clear()
+    states = jobs.describe([*ids, *ids, "unknown"])
+    assert set(states) == set(ids)
+    assert fake.calls == {"DescribeJobs": 3}
+
+
+@pytest.mark.parametrize("code", ["TooManyRequestsException", "ThrottlingException"])
+def test_throttling_has_an_error_of_its_own(fake: FakeBatch, jobs: BatchJobs, code: str) -> None:
+    fake.fail("DescribeJobs", code)
+    with pytest.raises(BatchThrottled):
+        jobs.describe(["j"])
+
+
+def test_an_unreachable_aws_is_an_error_of_ours(fake: FakeBatch, jobs: BatchJobs) -> None:
+    fake.errors["DescribeJobs"] = [EndpointConnectionError(endpoint_url="http://x")]
+    with pytest.raises(BatchError, match="DescribeJobs failed: Could not connect"):
+        jobs.describe(["j"])
+
+
+def test_a_long_reason_is_cut_to_what_aws_takes(
+    fake: FakeBatch, jobs: BatchJobs, spec: TaskSpec, defaults: BatchDefaults
+) -> None:
+    job_id = submit(jobs, spec, defaults)
+    jobs.terminate(job_id, "x" * 5000)
+    assert jobs.describe([job_id])[job_id].stopping
+
+
+def test_the_first_enabled_queue(fake: FakeBatch, jobs: BatchJobs) -> None:
+    fake.queues = [
+        {"jobQueueName": "a", "state": "DISABLED"},
+        {"jobQueueName": "c", "state": "ENABLED"},
+        {"jobQueueName": "b", "state": "ENABLED"},
+    ]
+    assert jobs.first_enabled_queue() == "b"
+    fake.queues = fake.queues[:1]
+    with pytest.raises(
+        BatchError, match="found 1 in this account and region, none of them enabled"
+    ):
+        jobs.first_enabled_queue()
+
+
+def test_the_state_of_a_queue_in_words(fake: FakeBatch, jobs: BatchJobs) -> None:
+    assert jobs.describe_queue("q") == "ENABLED, VALID"
+    assert jobs.describe_queue("gone") == "not found"
+
+
+@pytest.mark.parametrize(
+    ("type_", "platform"), [("FARGATE_SPOT", "FARGATE"), ("SPOT", "EC2"), ("EC2", "EC2")]
+)
+def test_what_a_queue_runs_on_is_asked_once(
+    fake: FakeBatch, jobs: BatchJobs, type_: str, platform: str
+) -> None:
+    fake.platform = type_
+    assert [jobs.platform("q"), jobs.platform("q")] == [platform] * 2
+    assert fake.calls["DescribeComputeEnvironments"] == 1

@@ -1,0 +1,129 @@
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+
+from flowsdk.aws_batch import launcher as module
+from flowsdk.aws_batch.definition import BatchDefaults
+from flowsdk.aws_batch.launcher import BatchLauncher, defaults_from
+from flowsdk.datastore import FlowDatastore
+from flowsdk.decorators.settings import StepSettings
+from flowsdk.runtime.logs import LogLine, LogWriter
+from flowsdk.spec import TaskSpec
+from tests.flowsdk.aws_batch.fakes import FakeBatch, succeed
+
+
+class Printed(list[str]):
+    def __call__(self, _: TaskSpec, lines: list[LogLine]) -> None:
+        self += [line.text for line in lines]
+
+
+@pytest.fixture
+def printed() -> Printed:
+    return Printed()
+
+
+@pytest.fixture(autouse=True)
+def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(module, "_LOOK_SECONDS", 0.0)
+    monkeypatch.setattr(module, "_DESCRIBE_SECONDS", 0.0)
+
+
+@pytest.fixture
+def launcher(
+    fake: FakeBatch, store: FlowDatastore, printed: Printed, defaults: BatchDefaults
+) -> BatchLauncher:
+    return BatchLauncher(store, printed, fake, defaults)
+
+
+def test_configuration_comes_from_the_environment() -> None:
+    given = {
+        "FLOWSDK_BATCH_QUEUE": "q",
+        "FLOWSDK_BATCH_IMAGE": "i",
+        "FLOWSDK_BATCH_JOB_ROLE": "j",
+        "FLOWSDK_BATCH_EXECUTION_ROLE": "e",
+    }
+    assert defaults_from(given) == BatchDefaults("q", "i", "j", "e")
+    assert defaults_from({"FLOWSDK_BATCH_QUEUE": ""}) == BatchDefaults()
+
+
+def test_a_task_has_ended_when_its_result_is_there(
+    fake: FakeBatch,
+    launcher: BatchLauncher,
+    store: FlowDatastore,
+    spec: TaskSpec,
+    printed: Printed,
+) -> None:
+    assert launcher.launch(spec, StepSettings()) == "Batch job job-0"
+    assert launcher.poll(0.01) == []
+    assert len(launcher) == 1
+    writer = LogWriter(store, spec.run, spec.ref)
+    writer.add([LogLine(1, "stdout", "hello")])
+    writer.flush()
+    result = succeed(store, spec)
+    assert launcher.poll(0.01) == [result]
+    assert printed == ["hello"]
+    assert len(launcher) == 0
+    assert launcher.poll(0.01) == []
+
+
+def test_a_job_that_dies_leaves_a_failed_result(
+    fake: FakeBatch, launcher: BatchLauncher, store: FlowDatastore, spec: TaskSpec
+) -> None:
+    launcher.launch(spec, StepSettings())
+    fake.change("job-0", "FAILED", statusReason="Host EC2 (instance i-1) terminated.")
+    (result,) = launcher.poll(0.01)
+    assert result.error is not None
+    assert result.error.kind == "interrupted"
+    assert store.read_result(spec.run, spec.ref) == result
+
+
+def test_a_job_that_aws_forgets_fails_in_the_end(
+    fake: FakeBatch, launcher: BatchLauncher, spec: TaskSpec, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    launcher.launch(spec, StepSettings())
+    fake.jobs.clear()
+    assert launcher.poll(0.01) == []
+    monkeypatch.setattr(module, "_UNKNOWN_SECONDS", -1.0)
+    (result,) = launcher.poll(0.01)
+    assert result.error is not None
+    assert result.error.type == "flowsdk.aws_batch.JobUnknown"
+
+
+def test_the_container_log_of_a_job_that_never_came_to_our_code(
+    fake: FakeBatch,
+    launcher: BatchLauncher,
+    spec: TaskSpec,
+    printed: Printed,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(module, "_client", lambda service: service)
+    monkeypatch.setattr(module, "container_log", lambda client, stream: [client, stream])
+    launcher.launch(spec, StepSettings())
+    fake.change("job-0", "FAILED", container={"exitCode": 1, "logStreamName": "stream"})
+    assert len(launcher.poll(0.01)) == 1
+    assert printed == ["logs", "stream"]
+
+
+def test_stopping_terminates_what_is_out_even_if_one_cannot(
+    fake: FakeBatch, launcher: BatchLauncher, spec: TaskSpec, printed: Printed
+) -> None:
+    for task in "12":
+        launcher.launch(replace(spec, task=task), StepSettings())
+    fake.fail("TerminateJob", "ServerException", "busy")
+    launcher.stop("enough")
+    assert "busy" in printed[0]
+    assert "isTerminated" not in fake.jobs["job-0"]
+    assert fake.jobs["job-1"]["isTerminated"]
+    assert len(launcher) == 0
+
+
+def test_without_a_queue_the_first_enabled_one_is_taken(
+    fake: FakeBatch, store: FlowDatastore, printed: Printed, spec: TaskSpec
+) -> None:
+    launcher = BatchLauncher(store, printed, fake, BatchDefaults(image="i"))
+    launcher.launch(spec, StepSettings())
+    launcher.launch(replace(spec, task="4"), StepSettings())
+    assert fake.jobs["job-1"]["request"]["jobQueue"] == "q"
+    assert fake.calls["DescribeJobQueues"] == 1
