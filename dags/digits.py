@@ -29,10 +29,8 @@ class DigitsFlow(FlowSpec):
         from sklearn.model_selection import train_test_split
 
         images, digits = load_digits(return_X_y=True)
-        self.train_images, self.test_images, self.train_digits, self.test_digits = (
-            train_test_split(
-                images, digits, test_size=self.test_share, random_state=self.seed, stratify=digits
-            )
+        self.train_images, self.test_images, self.train_digits, self.test_digits = train_test_split(
+            images, digits, test_size=self.test_share, random_state=self.seed, stratify=digits
         )
         print(f"{len(self.train_images)} images to learn from, {len(self.test_images)} to judge by")
         self.candidates = [

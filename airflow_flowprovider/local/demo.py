@@ -88,7 +88,7 @@ def _describe(dag: dict[str, Any]) -> str:
 
 def _trigger(api: AirflowApi) -> str:
     api.send("PATCH", f"/api/v2/dags/{FLOW}", {"is_paused": False})
-    body = {"logical_date": None, "conf": {}}
+    body: dict[str, Any] = {"logical_date": None, "conf": {}}
     return str(api.send("POST", f"/api/v2/dags/{FLOW}/dagRuns", body)["dag_run_id"])
 
 
@@ -132,6 +132,8 @@ def _show_result(api_url: str, run: str) -> None:
 
     metadata(f"airflow@{api_url}")
     data = Run(f"{FLOW}/{run}").data
+    if data is None:
+        raise DemoError(f"The client found no results of run {run}.")
     _say(
         "",
         "Read with the client (states and records from Airflow, artifacts from S3):",

@@ -194,9 +194,7 @@ def test_flow_dag_keeps_the_flows_name() -> None:
 
 
 @pytest.mark.parametrize("assigned", ["dag = ", ""])
-def test_a_file_with_flow_dag_has_one_dag(
-    dag_file: Callable[..., DagFile], assigned: str
-) -> None:
+def test_a_file_with_flow_dag_has_one_dag(dag_file: Callable[..., DagFile], assigned: str) -> None:
     file = dag_file(
         f"""
         from airflow_flowprovider import flow_dag

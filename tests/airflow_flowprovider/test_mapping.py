@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+from pathlib import Path
+
 from airflow_flowprovider.mapping import ForeachGroup, foreach_groups, unsupported
 from flowsdk import FlowSpec, step
 from flowsdk.graph import FlowGraph
@@ -56,8 +58,8 @@ class SwitchFlow(FlowSpec):
 
 
 def line_of(text: str) -> int:
-    with open(__file__, encoding="utf-8") as lines:
-        return next(number for number, line in enumerate(lines, 1) if line.rstrip().endswith(text))
+    lines = Path(__file__).read_text(encoding="utf-8").splitlines()
+    return next(number for number, line in enumerate(lines, 1) if line.endswith(text))
 
 
 def test_a_group_holds_the_steps_between_split_and_join() -> None:
@@ -67,7 +69,11 @@ def test_a_group_holds_the_steps_between_split_and_join() -> None:
 
 def test_what_cannot_be_a_dag_is_said_with_its_place() -> None:
     (nested,) = unsupported(FlowGraph.from_flow(NestedFlow))
-    assert (nested.file, nested.line, nested.step) == (__file__, line_of("# the nested one"), "outer")
+    assert (nested.file, nested.line, nested.step) == (
+        __file__,
+        line_of("# the nested one"),
+        "outer",
+    )
     assert "a foreach inside the foreach of step 'start'" in nested.message
     assert f"python {__file__} run" in nested.hint
     switch, gang = unsupported(FlowGraph.from_flow(SwitchFlow))

@@ -84,9 +84,7 @@ def test_splits_joins_and_foreach_together(airflow: Airflow) -> None:
     )
     totals = {"a": 1 * 2 + 1 + 10, "b": 2 * 2 + 4 + 10, "c": 3 * 2 + 9 + 10}
     assert printed.strip() == f"{totals} ('other', '0', 'ShapesFlow')"
-    labels = [
-        airflow.task(dag, run, "both", index)["rendered_map_index"] for index in range(3)
-    ]
+    labels = [airflow.task(dag, run, "both", index)["rendered_map_index"] for index in range(3)]
     assert labels == ["a, 1", "b, 2", "c, 3"]
 
 
@@ -107,4 +105,6 @@ def test_all_mistakes_of_a_flow_are_in_its_import_error(airflow: Airflow) -> Non
     for line, rule in ((9, "unknown-step"), (12, "missing-next"), (24, "reserved-name"),
                        (28, "missing-inputs"), (32, "unreachable")):  # fmt: skip
         assert f"broken.py:{line}: [{rule}]" in text
-    until("it goes with the file", lambda: not airflow.call("GET", "/importErrors")["import_errors"])
+    until(
+        "it goes with the file", lambda: not airflow.call("GET", "/importErrors")["import_errors"]
+    )

@@ -88,9 +88,7 @@ def test_an_earlier_success_needs_no_job(
     assert not fake.jobs
 
 
-def test_a_job_that_has_failed_is_followed_by_another(
-    fake: FakeBatch, launcher: Launcher
-) -> None:
+def test_a_job_that_has_failed_is_followed_by_another(fake: FakeBatch, launcher: Launcher) -> None:
     launcher.launch(spec(), FIRST)
     fake.change("job-0", "FAILED")
     assert launcher.launch(spec(1), Tries(1, 0)) == Launch("job-1", TaskRef("join", "0", 1))
@@ -108,9 +106,7 @@ def test_a_job_that_is_ending_is_not_adopted(
     assert launcher.launch(spec(2), Tries(2, 0)).job_id == "job-2"
 
 
-def test_jobs_of_other_tasks_are_none_of_its_business(
-    fake: FakeBatch, launcher: Launcher
-) -> None:
+def test_jobs_of_other_tasks_are_none_of_its_business(fake: FakeBatch, launcher: Launcher) -> None:
     launcher.launch(spec(task="1"), FIRST)
     assert launcher.launch(spec(1, task="11"), Tries(1, 0)).job_id == "job-1"
     assert launcher.launch(replace(spec(1, task="1"), run="other"), Tries(1, 0)).job_id == "job-2"

@@ -195,9 +195,7 @@ def kill_when(driver: Driver, operator: FlowStepOperator, monkeypatch: pytest.Mo
     monkeypatch.setattr(watching.time, "sleep", sleep)
 
 
-def test_sigterm_ends_the_job_and_the_task(
-    driver: Driver, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_sigterm_ends_the_job_and_the_task(driver: Driver, monkeypatch: pytest.MonkeyPatch) -> None:
     operator = driver.operator("start")
     kill_when(driver, operator, monkeypatch)
     with pytest.raises(Interrupted, match="Batch job job-0 is told to stop"):
@@ -206,9 +204,7 @@ def test_sigterm_ends_the_job_and_the_task(
     assert driver.fake.calls["TerminateJob"] == 1
 
 
-def test_sigterm_never_turns_a_task_green(
-    driver: Driver, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_sigterm_never_turns_a_task_green(driver: Driver, monkeypatch: pytest.MonkeyPatch) -> None:
     operator = driver.operator("start")
     kill_when(driver, operator, monkeypatch, lambda: succeed(driver.store, driver.spec(START)))
     with pytest.raises(Interrupted):

@@ -1,0 +1,57 @@
+from __future__ import annotations
+
+import subprocess
+import sys
+
+import pytest
+from airflow.exceptions import AirflowConfigException
+
+from airflow_flowprovider.config import CONFIG_OPTIONS, ProviderConfig
+from flowsdk.aws_batch.definition import BatchDefaults
+
+
+def test_defaults() -> None:
+    assert ProviderConfig.load() == ProviderConfig(
+        datastore=None,
+        aws_conn_id="aws_default",
+        region_name=None,
+        job_queue=None,
+        image=None,
+        job_role_arn=None,
+        execution_role_arn=None,
+        sync_window=10.0,
+        trigger_hold=10.0,
+        poll_interval_min=2.0,
+        poll_interval_max=10.0,
+        infrastructure_retries=2,
+        log_group="/aws/batch/job",
+    )
+
+
+def test_every_option_can_be_set(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name, option in CONFIG_OPTIONS.items():
+        value = {"float": "1.5", "integer": "7"}.get(option["type"], f"my-{name}")
+        monkeypatch.setenv(f"AIRFLOW__FLOWPROVIDER__{name.upper()}", value)
+    config = ProviderConfig.load()
+    found = {name: getattr(config, name) for name in CONFIG_OPTIONS}
+    assert found == {
+        name: {"float": 1.5, "integer": 7}.get(option["type"], f"my-{name}")
+        for name, option in CONFIG_OPTIONS.items()
+    }
+    assert config.batch_defaults == BatchDefaults(
+        "my-job_queue", "my-image", "my-job_role_arn", "my-execution_role_arn"
+    )
+
+
+def test_a_value_of_another_type(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("AIRFLOW__FLOWPROVIDER__SYNC_WINDOW", "soon")
+    with pytest.raises(AirflowConfigException, match="sync_window"):
+        ProviderConfig.load()
+
+
+def test_the_options_are_known_without_airflow() -> None:
+    script = "import sys, airflow_flowprovider.config; print('airflow' in sys.modules)"
+    done = subprocess.run(
+        [sys.executable, "-c", script], capture_output=True, text=True, check=True
+    )
+    assert done.stdout.strip() == "False"

@@ -1,0 +1,29 @@
+from __future__ import annotations
+
+import json
+
+from airflow_flowprovider.records import RECORD_KEY, pull_record, pull_records, push_record
+from flowsdk.client import airflow_metadata
+from flowsdk.spec import RECORD_LIMIT, TaskRecord
+from tests.airflow_flowprovider.operators.fakes import FakeTaskInstance, XComs
+from tests.flowsdk.examples import RESULT
+
+RECORD = TaskRecord.of(RESULT, "s3://b/result.json", "job")
+
+
+def test_the_client_looks_for_records_where_operators_leave_them() -> None:
+    assert airflow_metadata.RECORD_KEY == RECORD_KEY
+
+
+def test_a_record_survives_the_database() -> None:
+    xcoms: XComs = {}
+    ti = FakeTaskInstance("fit", 2, xcoms=xcoms)
+    push_record(ti, RECORD)
+    text = json.dumps(ti.own(RECORD_KEY))
+    assert len(text) <= RECORD_LIMIT
+    xcoms["fit", RECORD_KEY, 2] = json.loads(text)
+    assert pull_record(ti, "fit", 2) == RECORD
+    assert pull_records(ti, "fit") == [RECORD]
+    push_record(FakeTaskInstance("fit", 5, xcoms=xcoms), RECORD)
+    assert pull_records(ti, "fit") == [RECORD, RECORD]
+    assert pull_records(ti, "evaluate") == []
