@@ -134,7 +134,7 @@ class FlowSpec:
         return value
 
     def __setattr__(self, name: str, value: Any) -> None:
-        reason = None if name in self.__dict__ else _why_reserved(type(self), name)
+        reason = _why_reserved(type(self), name)
         if reason:
             raise ReservedAttributeError(
                 f"self.{name} cannot be assigned ({_caller()}): {reason}. Choose another name."

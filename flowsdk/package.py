@@ -54,7 +54,7 @@ def build(flow_file: Path, root: Path | None = None) -> CodePackage:
     flow_file = flow_file.resolve()
     root = (root or flow_file.parent).resolve()
     found = {path.relative_to(root).as_posix(): path for path in _local_files(flow_file, root)}
-    sdk = Path(flowsdk.__file__).parent
+    sdk = Path(flowsdk.__file__).resolve().parent
     found |= {f"flowsdk/{path.relative_to(sdk).as_posix()}": path for path in _all_files(sdk)}
     data = _archive(found)
     return CodePackage(
@@ -75,7 +75,7 @@ def upload(store: FlowDatastore, package: CodePackage) -> str:
 
 def _archive(files: dict[str, Path]) -> bytes:
     buffer = io.BytesIO()
-    with tarfile.open(fileobj=buffer, mode="w", format=tarfile.USTAR_FORMAT) as archive:
+    with tarfile.open(fileobj=buffer, mode="w", format=tarfile.PAX_FORMAT) as archive:
         for name in sorted(files):
             content = files[name].read_bytes()
             entry = tarfile.TarInfo(name)
@@ -136,4 +136,4 @@ def _all_files(folder: Path) -> Iterator[Path]:
     for path in sorted(folder.rglob("*")):
         relative = path.relative_to(folder)
         if path.is_file() and path.suffix != ".pyc" and not _SKIPPED_FOLDERS & set(relative.parts):
-            yield path.resolve()
+            yield path

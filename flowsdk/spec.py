@@ -183,9 +183,11 @@ class _Document:
 
 def canonical_json(value: Any) -> bytes:
     """The one JSON text of a value: keys sorted, no white space, UTF-8."""
-    return json.dumps(
+    text = json.dumps(
         value, sort_keys=True, separators=(",", ":"), ensure_ascii=False, allow_nan=False
-    ).encode()
+    )
+    # A file name that is no UTF-8 holds lone surrogates; escaped they are valid JSON.
+    return text.encode("utf-8", "backslashreplace")
 
 
 def _plain_fields(value: Any) -> dict[str, Any]:
@@ -415,7 +417,7 @@ class TaskRecord(_Document):
         foreach: The foreach levels around the task.
         code: Key of the code package, or None.
         batch_job: AWS Batch job id, or None.
-        error: One line, if it failed.
+        error: The exception, shortened, if it failed.
     """
 
     flow: str

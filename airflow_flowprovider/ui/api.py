@@ -15,7 +15,7 @@ from sqlalchemy import select
 
 from airflow_flowprovider.records import RECORD_KEY
 
-#: Records a call; some 10 MB of JSON at most.
+#: Records a call; 60 MB of JSON at most, a few as a rule.
 MAX_PAGE = 10_000
 MAX_RUNS = 1_000
 

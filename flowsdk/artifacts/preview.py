@@ -12,18 +12,37 @@ _CONTAINERS = (list, tuple, dict, set, frozenset)
 #: A split's name has to fit on a button.
 _LABEL_LIMIT = 40
 
-_repr = reprlib.Repr()
-_repr.maxstring = _repr.maxother = 60
-_repr.maxlevel = 2
+
+class _SafeRepr(reprlib.Repr):
+    """Prints built-in values; of all others, also inside containers, the type."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.maxstring = self.maxother = 60
+        self.maxlevel = 2
+
+    def repr_instance(self, x: Any, level: int) -> str:  # noqa: ARG002  # reprlib's signature
+        """Never a foreign ``__repr__``."""
+        return repr(x) if type(x) in _SAFE else type(x).__name__
+
+
+_repr = _SafeRepr()
 
 
 def preview(value: Any) -> str | None:
     """At most 100 characters that tell what ``value`` is, or None.
 
     Only built-in types are printed: a foreign ``__repr__`` may be slow, huge or show secrets. Of
-    other values the type is shown, with the shape or length if they have one.
+    other values the type is shown, with the shape if they have one.
     """
-    if isinstance(value, _SAFE) or type(value) in _CONTAINERS:
+    try:
+        return _preview(value)
+    except Exception:  # noqa: BLE001  # a foreign property may raise anything; a preview is a favour
+        return None
+
+
+def _preview(value: Any) -> str:
+    if type(value) in _SAFE or type(value) in _CONTAINERS:
         return _repr.repr(value)[:_LIMIT]
     shape = getattr(value, "shape", None)
     if isinstance(shape, tuple) and all(isinstance(n, int) for n in shape):
@@ -49,6 +68,6 @@ def split_label(value: Any, index: int) -> str:
 def _short(value: Any) -> str:
     if isinstance(value, str):
         return value
-    if isinstance(value, _SAFE):
-        return f"{value:g}" if isinstance(value, float) else repr(value)
-    return type(value).__name__
+    if type(value) is float:
+        return f"{value:g}"
+    return _repr.repr(value) if type(value) in _SAFE else type(value).__name__

@@ -88,7 +88,10 @@ class Scope:
                 refs[name] = old
                 continue
             payload = serialize(value, name)
-            if old and old.digest == payload.digest:
+            if old and (
+                old.digest == payload.digest
+                or (name in loaded and loaded[name] is value and self._was_only_read(old, payload))
+            ):
                 refs[name] = old
                 continue
             payloads.append(payload)
@@ -103,6 +106,15 @@ class Scope:
             )
         self._store(payloads)
         return refs
+
+    def _was_only_read(self, old: ArtifactRef, payload: Payload) -> bool:
+        """Whether a loaded value is still what was loaded, although its bytes differ from the blob's.
+
+        A pickle need not come out the same after it has been loaded: strings are interned, arrays
+        become contiguous. A second copy that nobody has touched shows how it comes out.
+        """
+        untouched = deserialize(self.blobs.get(old.digest))
+        return serialize(untouched).digest == payload.digest
 
     def _store(self, payloads: Sequence[Payload]) -> None:
         if len(payloads) > 1 and self._storage.remote:

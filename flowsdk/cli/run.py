@@ -3,10 +3,15 @@
 from __future__ import annotations
 
 import argparse
+import io
 import os
+import signal
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from datetime import datetime
 from pathlib import Path
+from types import FrameType
 from typing import Any
 
 from flowsdk.exception import ParameterError
@@ -65,12 +70,28 @@ def execute(flow: type[FlowSpec], args: argparse.Namespace) -> int:
     if args.run_id_file:
         args.run_id_file.write_text(run.run.run, "utf-8")
     printer.say(f"Workflow starting (run-id {run.run.run}):")
-    outcome = run.execute(Listener(printer.started, printer.ended))
+    with _stopping_tasks_when_stopped():
+        outcome = run.execute(Listener(printer.started, printer.ended))
     if outcome.succeeded:
         printer.say("Done!")
         return 0
     printer.failures(outcome.failed)
     return 1
+
+
+@contextmanager
+def _stopping_tasks_when_stopped() -> Iterator[None]:
+    """Within, SIGTERM and SIGHUP end the run as Ctrl-C does: no task outlives it."""
+
+    def leave(number: int, _: FrameType | None) -> None:
+        sys.exit(128 + number)
+
+    before = {n: signal.signal(n, leave) for n in (signal.SIGTERM, signal.SIGHUP)}
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
 
 
 def _positive(text: str) -> int:
@@ -94,6 +115,8 @@ class _Printer:
 
     def __init__(self, quiet: bool) -> None:
         self._quiet = quiet
+        if isinstance(sys.stdout, io.TextIOWrapper):  # whatever a task prints must be printable
+            sys.stdout.reconfigure(errors="backslashreplace")
         self._names: dict[str, str] = {}
 
     def say(self, text: str, task: str | None = None) -> None:

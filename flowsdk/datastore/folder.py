@@ -11,8 +11,9 @@ from urllib.parse import unquote, urlsplit
 from flowsdk.datastore.storage import Buffer, Storage
 from flowsdk.exception import DatastoreError, KeyNotFound
 
-#: From this size on an object is mapped instead of read; below, a page fault costs more than a copy.
-_MAP_FROM = 256 * 1024
+#: From this size on an object is mapped instead of read. A mapping keeps a file descriptor, and a
+#: join may hold thousands of values.
+_MAP_FROM = 16 * 1024 * 1024
 
 
 class FolderStorage(Storage):
@@ -48,7 +49,9 @@ class FolderStorage(Storage):
                 if size >= _MAP_FROM:
                     # ACCESS_COPY: whoever mutates an array changes private pages, never the file.
                     return memoryview(mmap.mmap(file.fileno(), size, access=mmap.ACCESS_COPY))
-                return memoryview(bytearray(file.read()))
+                buffer = bytearray(size)
+                file.readinto(buffer)
+                return memoryview(buffer)
         except (FileNotFoundError, NotADirectoryError):
             raise KeyNotFound(f"No object {self.uri(key)}.") from None
         except OSError as error:

@@ -18,6 +18,8 @@ _MULTIPART_FROM = 32 * 1024 * 1024
 _CONNECTIONS = 64
 #: Seconds before a conditional write that met another one is repeated.
 _CONFLICT_PAUSES = (0.1, 0.3, 1.0, 3.0)
+#: Seconds before a read that broke off is repeated.
+_BROKEN_READ_PAUSES = (0.1, 0.5, 2.0)
 _MISSING = {"NoSuchKey", "404", "NotFound"}
 
 
@@ -26,7 +28,8 @@ class S3Storage(Storage):
 
     How it works:
         ``if_absent`` is S3's conditional write (``If-None-Match: *``), so the first of several
-        concurrent writers wins. Throttling and server errors are retried by botocore.
+        concurrent writers wins; objects that are sent in parts are only looked for first, which is
+        enough for blobs, whose content is the same whoever writes them. Throttling and server errors are retried by botocore.
 
     Args:
         root: ``s3://bucket/prefix``.
@@ -66,9 +69,22 @@ class S3Storage(Storage):
             end = "" if length is None else start + length - 1
             extra["Range"] = f"bytes={start}-{end}"
         with _translated(self.uri(key)):
-            response = self.client.get_object(Bucket=self.bucket, Key=self._prefix + key, **extra)
-            body: bytes = response["Body"].read()
-        return body
+            data = self._get({"Bucket": self.bucket, "Key": self._prefix + key, **extra})
+        return data
+
+    def _get(self, request: dict[str, str]) -> bytes:
+        """GET, repeated if the connection breaks: botocore itself retries up to the headers only."""
+        from botocore.exceptions import HTTPClientError, IncompleteReadError
+
+        for pause in _BROKEN_READ_PAUSES:
+            try:
+                return self._get_once(request)
+            except (HTTPClientError, IncompleteReadError):
+                time.sleep(pause)
+        return self._get_once(request)
+
+    def _get_once(self, request: dict[str, str]) -> bytes:
+        return bytes(self.client.get_object(**request)["Body"].read())
 
     def write(self, key: str, parts: Sequence[Buffer], *, if_absent: bool = False) -> bool:
         size = sum(memoryview(part).nbytes for part in parts)

@@ -24,8 +24,7 @@ class Storage(ABC):
         A write is atomic: a reader sees the whole object or none. ``if_absent`` makes the first
         writer win, also against a concurrent one.
     What it does not do:
-        No deletion, no renaming, no caching. Objects are immutable but for log-free overwrites of
-        equal content.
+        No deletion, no renaming, no caching.
     """
 
     #: URI of the root, without a slash at its end.

@@ -18,6 +18,9 @@ from flowsdk.planning import frames_of, task_id, task_spec
 from flowsdk.spec import ForeachFrame, RunSpec, TaskRef, TaskResult, TaskSpec
 
 _POLL_SECONDS = 0.5
+#: For what is not the flow's fault: a host that was taken away, a datastore that did not answer.
+_PLATFORM_RETRIES = 2
+_PLATFORM_RETRY_SECONDS = 2.0
 
 
 @dataclass(frozen=True)
@@ -42,6 +45,8 @@ class _Pending:
     parents: tuple[TaskRef, ...]
     foreach: tuple[ForeachFrame, ...]
     attempt: int = 0
+    user_failures: int = 0
+    platform_failures: int = 0
 
 
 @dataclass
@@ -135,7 +140,7 @@ class Scheduler:
                 parents=pending.parents,
                 foreach=pending.foreach,
                 attempt=pending.attempt,
-                retry_count=pending.attempt,
+                retry_count=pending.user_failures,
             )
             self._store.write_spec(spec)
             self._out[spec.ref] = pending
@@ -160,16 +165,28 @@ class Scheduler:
             self._listener.ended(result, None)
             self._follow(result)
             return
-        settings = self._settings[result.step]
-        if pending.attempt < settings.retry_times:
-            delay = settings.retry_delay_minutes * 60
-            self._listener.ended(result, delay)
-            pending.attempt += 1
-            due = time.monotonic() + delay
-            heapq.heappush(self._later, (due, next(self._order), pending))
-        else:
-            self._listener.ended(result, None)
+        delay = self._retry_delay(pending, result)
+        self._listener.ended(result, delay)
+        if delay is None:
             self.failed.append(result)
+            return
+        pending.attempt += 1
+        due = time.monotonic() + delay
+        heapq.heappush(self._later, (due, next(self._order), pending))
+
+    def _retry_delay(self, pending: _Pending, result: TaskResult) -> float | None:
+        """In how many seconds a failed task is tried again; None if it is not.
+
+        What the platform did to a task does not use up the retries that its author has allowed.
+        """
+        if result.error is not None and result.error.kind != "user":
+            pending.platform_failures += 1
+            may = pending.platform_failures <= _PLATFORM_RETRIES
+            return _PLATFORM_RETRY_SECONDS if may else None
+        settings = self._settings[result.step]
+        pending.user_failures += 1
+        may = pending.user_failures <= settings.retry_times
+        return settings.retry_delay_minutes * 60 if may else None
 
     def _follow(self, result: TaskResult) -> None:
         """Queue what comes after a task that has succeeded."""

@@ -5,6 +5,8 @@ Started by :mod:`flowsdk.runtime.loader` once the code package has been unpacked
 
 from __future__ import annotations
 
+import io
+import os
 import signal
 import sys
 from pathlib import Path
@@ -28,12 +30,17 @@ def main(spec_json: bytes, package: str) -> int:
     """
     spec = TaskSpec.from_json(spec_json)
     store = FlowDatastore.at(spec.root, spec.flow)
-    if store.find_result(spec.run, spec.ref) is not None:
-        sys.stderr.write(f"{spec.pathspec} attempt {spec.attempt} has a result already.\n")
-        return 0
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):  # whatever a task prints must be printable here
+            stream.reconfigure(errors="backslashreplace")
+    found = store.find_result(spec.run, spec.ref)
+    if found is not None:
+        sys.stderr.write(f"{spec.pathspec} attempt {spec.attempt} has {found.status} already.\n")
+        return 0 if found.succeeded else 1
 
     def target() -> TaskResult:
         started_at = utc_now()
+        os.environ.update(spec.environment)  # before the flow file is imported, which may look
         try:
             flow = load_flow(Path(package) / (spec.script or ""), spec.flow)
         except BaseException as error:  # noqa: BLE001  # importing the flow file is user code
@@ -41,17 +48,24 @@ def main(spec_json: bytes, package: str) -> int:
         # A store of its own: connections must not be shared across the fork.
         return run_task(spec, flow, FlowDatastore.at(spec.root, spec.flow))
 
-    processes = TaskProcesses(_echo)
+    # When the host is lost Batch starts the job anew, and then this attempt is still to be run.
+    processes = TaskProcesses(_echo, started_anew=True)
 
     def on_term(_: int, __: FrameType | None) -> None:
         processes.stop("SIGTERM")
 
     signal.signal(signal.SIGTERM, on_term)
-    processes.start(spec, store, target)
+    first_chunk = sum(1 for _ in store.log_chunks(spec.run, spec.ref)) if _is_retry() else 0
+    processes.start(spec, store, target, first_chunk)
     results: list[TaskResult] = []
     while not results:
         results = processes.poll(0.25)
     return 0 if results[0].succeeded else 1
+
+
+def _is_retry() -> bool:
+    """Whether Batch has started this job before, so that the attempt has the beginning of a log."""
+    return os.environ.get("AWS_BATCH_JOB_ATTEMPT", "1") != "1"
 
 
 def _echo(_: TaskSpec, lines: list[LogLine]) -> None:

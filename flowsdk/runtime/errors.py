@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import os
 import traceback
 from pathlib import Path
 
 from flowsdk.exception import FlowException
 from flowsdk.spec import ErrorInfo
 
-_OWN_CODE = str(Path(__file__).parents[1])
+_OWN_CODE = str(Path(__file__).parents[1]) + os.sep
+#: Of a message and of a traceback, in characters: a result must stay small whatever is raised.
+_TEXT_LIMIT = 32 * 1024
 
 
 def describe(error: BaseException) -> ErrorInfo:
@@ -18,9 +21,24 @@ def describe(error: BaseException) -> ErrorInfo:
     return ErrorInfo(
         kind=kind,
         type=f"{own_type.__module__}.{own_type.__qualname__}",
-        message=str(error),
-        traceback=user_traceback(error),
+        message=_shortened(_message(error)),
+        traceback=_shortened(user_traceback(error)),
     )
+
+
+def _message(error: BaseException) -> str:
+    try:
+        return str(error)
+    except Exception as failure:  # noqa: BLE001  # a user's __str__ may raise anything
+        return f"<str() of the exception raised {type(failure).__name__}>"
+
+
+def _shortened(text: str) -> str:
+    """The beginning and the end of a text that is too long."""
+    if len(text) <= _TEXT_LIMIT:
+        return text
+    half = _TEXT_LIMIT // 2
+    return f"{text[:half]}\n… {len(text) - 2 * half} characters left out …\n{text[-half:]}"
 
 
 def user_traceback(error: BaseException) -> str:

@@ -5,12 +5,15 @@ A chunk is lines of JSON, each ``[epoch milliseconds, "stdout" | "stderr", "text
 
 from __future__ import annotations
 
+import contextlib
 import json
+import sys
 import time
 from collections.abc import Iterable
 from typing import NamedTuple
 
 from flowsdk.datastore import FlowDatastore
+from flowsdk.exception import DatastoreError
 from flowsdk.spec import TaskRef
 
 #: A line longer than this is stored in pieces: whoever prints a number of MB on one line must not
@@ -72,14 +75,15 @@ class LogWriter:
         store: The flow's datastore.
         run: Run id.
         ref: The attempt.
+        first_chunk: Number of the first chunk; more than 0 where the attempt has a log already.
     """
 
-    def __init__(self, store: FlowDatastore, run: str, ref: TaskRef) -> None:
+    def __init__(self, store: FlowDatastore, run: str, ref: TaskRef, first_chunk: int = 0) -> None:
         self._store = store
         self._run = run
         self._ref = ref
         self._lines: list[LogLine] = []
-        self._next_chunk = 0
+        self._next_chunk = first_chunk
         self._started = self._flushed = time.monotonic()
 
     def add(self, lines: Iterable[LogLine]) -> None:
@@ -87,20 +91,33 @@ class LogWriter:
         self._lines += lines
 
     def flush_if_due(self) -> None:
-        """Store what has come, if enough time has passed since the last chunk."""
+        """Store what has come, if enough time has passed since the last chunk.
+
+        Where the datastore cannot be written just now, the lines are kept for the next time.
+        """
         now = time.monotonic()
         interval = min(10.0, 0.5 + (now - self._started) / 60)
         if self._lines and now - self._flushed >= interval:
+            self._flushed = now
+            with contextlib.suppress(DatastoreError):
+                self.flush()
+
+    def close(self) -> None:
+        """Store what is left. A log that cannot be stored must not cost the task its result."""
+        try:
             self.flush()
+        except DatastoreError as error:
+            sys.stderr.write(f"The end of the log of {self._ref} is lost: {error}\n")
 
     def flush(self) -> None:
-        """Store what has come."""
+        """Store what has come.
+
+        Raises:
+            DatastoreError: It cannot be stored.
+        """
         if not self._lines:
             return
-        data = b"".join(
-            json.dumps(line, ensure_ascii=False).encode("utf-8", "replace") + b"\n"
-            for line in self._lines
-        )
+        data = b"".join(json.dumps(line).encode() + b"\n" for line in self._lines)
         self._store.write_log_chunk(self._run, self._ref, self._next_chunk, data)
         self._lines = []
         self._next_chunk += 1

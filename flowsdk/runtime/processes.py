@@ -7,17 +7,18 @@ everything else of its attempt is.
 
 from __future__ import annotations
 
-import logging
+import contextlib
 import os
 import selectors
 import signal
 import sys
 import time
 from collections.abc import Callable
-from typing import Any, TextIO
+from typing import Any
 
 from flowsdk.datastore import FlowDatastore
-from flowsdk.exception import TimeoutException
+from flowsdk.exception import DatastoreError, TimeoutException, UsageError
+from flowsdk.runtime.child import Target, be_child
 from flowsdk.runtime.errors import describe
 from flowsdk.runtime.logs import LineBuffer, LogLine, LogWriter
 from flowsdk.runtime.task import failed_result, utc_now
@@ -28,10 +29,18 @@ GRACE_SECONDS = 10.0
 _READ = 256 * 1024
 #: How long output is awaited that a task's own background processes may still hold back.
 _DRAIN_SECONDS = 0.2
+#: How long the exit of a task is awaited that has closed its pipes.
+_EXIT_SECONDS = 0.05
 
-#: Runs the task in the child and returns its result.
-Target = Callable[[], TaskResult]
 OnLines = Callable[[TaskSpec, list[LogLine]], None]
+
+
+_TWO_RESULTS = ErrorInfo(
+    "user",
+    "flowsdk.Forked",
+    "The step forked its process with os.fork() and both processes came to its end. End the child "
+    "with os._exit(), or use multiprocessing or subprocess.",
+)
 
 
 class TaskProcesses:
@@ -42,25 +51,36 @@ class TaskProcesses:
 
     Args:
         on_lines: Called with every line that a task prints.
+        started_anew: Whether somebody starts this process again if its host is lost. Then a task
+            that is interrupted gets no result, so that the next process can run it.
     """
 
-    def __init__(self, on_lines: OnLines) -> None:
+    def __init__(self, on_lines: OnLines, started_anew: bool = False) -> None:
         self._on_lines = on_lines
+        self._started_anew = started_anew
         self._selector = selectors.DefaultSelector()
         self._running: list[_Child] = []
 
     def __len__(self) -> int:
         return len(self._running)
 
-    def start(self, spec: TaskSpec, store: FlowDatastore, target: Target) -> int:
+    def start(
+        self, spec: TaskSpec, store: FlowDatastore, target: Target, first_chunk: int = 0
+    ) -> int:
         """Fork a task. Returns its process id.
 
         Args:
             spec: What it runs.
             store: Where its log and its result go.
             target: Runs in the child; must not use connections made before the fork.
+            first_chunk: Number of the first chunk of its log.
+
+        Raises:
+            UsageError: The system allows no more processes or files.
         """
-        child = _Child(spec, store, target, [other.fds for other in self._running])
+        others = [other.fds for other in self._running]
+        log = LogWriter(store, spec.run, spec.ref, first_chunk)
+        child = _Child(spec, store, target, log, others)
         for fd in child.fds:
             self._selector.register(fd, selectors.EVENT_READ, child)
         self._running.append(child)
@@ -111,33 +131,54 @@ class TaskProcesses:
             self._publish(child, child.close(fd))
         self._running.remove(child)
         result = child.result()
-        child.log.flush()
-        child.store.write_result(result)
+        child.log.close()
+        if self._started_anew and result.error and result.error.kind == "interrupted":
+            return result
+        if not child.store.write_result(result):
+            # Somebody else has committed this attempt: theirs is the result that everybody reads.
+            return child.store.read_result(result.run, result.ref)
         return result
 
 
 class _Child:
     def __init__(
-        self, spec: TaskSpec, store: FlowDatastore, target: Target, others: list[dict[int, Any]]
+        self,
+        spec: TaskSpec,
+        store: FlowDatastore,
+        target: Target,
+        log: LogWriter,
+        others: list[dict[int, Any]],
     ) -> None:
         self.spec = spec
         self.store = store
-        self.log = LogWriter(store, spec.run, spec.ref)
+        self.log = log
         self.started_at = utc_now()
-        self._result = b""
+        self._result = bytearray()
         self._status: int | None = None
         self._kill_at: float | None = None
         self._stopped: str | None = None
         self._end_at = time.monotonic() + spec.timeout_seconds if spec.timeout_seconds else None
-        pipes = {name: os.pipe() for name in ("stdout", "stderr", "result")}
+        pipes: dict[str, tuple[int, int]] = {}
         sys.stdout.flush()
         sys.stderr.flush()
-        self.pid = os.fork()
+        try:
+            for name in ("stdout", "stderr", "result"):
+                pipes[name] = os.pipe()
+            self.pid = os.fork()
+        except OSError as error:
+            for fd in (fd for pair in pipes.values() for fd in pair):
+                os.close(fd)
+            raise UsageError(
+                f"Task {spec.pathspec} cannot be started beside {len(others)} others: {error}. Run "
+                f"fewer at once with --max-workers, or raise the limit (ulimit -n, ulimit -u)."
+            ) from error
         if self.pid == 0:
             for fds in others:
                 for fd in fds:
                     os.close(fd)
-            _be_child(pipes, target)
+            be_child(pipes, target)
+        with contextlib.suppress(OSError):  # the child does the same; whoever is first
+            os.setpgid(self.pid, self.pid)
         self.fds: dict[int, LineBuffer | None] = {}
         for name, (reader, writer) in pipes.items():
             os.close(writer)
@@ -160,10 +201,15 @@ class _Child:
         """Stop reading a pipe; what is left of an unfinished line."""
         buffer = self.fds.pop(fd)
         os.close(fd)
-        if buffer is None and self._status is None:
-            # The child closes this pipe when it exits, so this does not block.
-            _, self._status = os.waitpid(self.pid, 0)
+        if buffer is None:
+            self._await_exit()
         return buffer.close() if buffer else []
+
+    def _await_exit(self) -> None:
+        """The child closes its result's pipe when it exits: soon it is gone, or it never will be."""
+        deadline = time.monotonic() + _EXIT_SECONDS
+        while not self.has_ended() and time.monotonic() < deadline:
+            time.sleep(0.0005)
 
     def has_ended(self) -> bool:
         """Whether the process is gone. Its pipes may not be, if it left processes behind."""
@@ -192,15 +238,16 @@ class _Child:
         try:
             os.killpg(self.pid, number)
         except (ProcessLookupError, PermissionError):
-            try:
-                os.kill(self.pid, number)
-            except ProcessLookupError:
-                return
+            return  # nothing is left of its process group
 
     def result(self) -> TaskResult:
         self._signal(signal.SIGKILL)  # whatever the task left behind in its process group
-        if self._result:
-            return TaskResult.from_json(self._result, self.spec.pathspec)
+        if self._result and os.WIFEXITED(self._status or 0):
+            try:
+                return TaskResult.from_json(bytes(self._result), self.spec.pathspec)
+            except DatastoreError:
+                # Written twice, by a step that has forked: neither can be told to be the step's.
+                return failed_result(self.spec, _TWO_RESULTS, self.started_at)
         return failed_result(self.spec, self._why_no_result(), self.started_at)
 
     def _why_no_result(self) -> ErrorInfo:
@@ -225,41 +272,3 @@ class _Child:
             f"The task's process ended with exit code {os.WEXITSTATUS(status)} in the middle of the "
             f"step. Return from the step instead of calling os._exit.",
         )
-
-
-def _text_stream(fd: int) -> TextIO:
-    return os.fdopen(fd, "w", buffering=1, closefd=False, encoding="utf-8", errors="replace")
-
-
-def _be_child(pipes: dict[str, tuple[int, int]], target: Target) -> None:
-    """Run the task and leave the process; never returns."""
-    code = 70
-    try:
-        os.setpgid(0, 0)
-        for number in (signal.SIGINT, signal.SIGTERM, signal.SIGCHLD):
-            signal.signal(number, signal.SIG_DFL)
-        signal.set_wakeup_fd(-1)
-        nothing = os.open(os.devnull, os.O_RDONLY)
-        os.dup2(nothing, 0)
-        os.dup2(pipes["stdout"][1], 1)
-        os.dup2(pipes["stderr"][1], 2)
-        for name in ("stdout", "stderr"):
-            for fd in pipes[name]:
-                os.close(fd)
-        os.close(pipes["result"][0])
-        # New objects: the old ones may be wrapped by whoever imported us (a test runner, a notebook).
-        sys.stdin = open(0, closefd=False)  # noqa: SIM115  # for the life of the process
-        sys.stdout, sys.stderr = _text_stream(1), _text_stream(2)
-        result = target()
-        if result.error:
-            text = result.error.traceback or f"{result.error.type}: {result.error.message}\n"
-            sys.stderr.write(text)
-        sys.stdout.flush()
-        sys.stderr.flush()
-        logging.shutdown()
-        with os.fdopen(pipes["result"][1], "wb") as channel:
-            channel.write(result.to_json())
-        code = 0 if result.succeeded else 1
-    finally:
-        # Not sys.exit: exit handlers that the parent registered are the parent's to run.
-        os._exit(code)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import platform
-import shutil
 import socket
 import tempfile
 from collections.abc import Mapping
@@ -45,15 +44,16 @@ def run_task(spec: TaskSpec, flow: type[FlowSpec], store: FlowDatastore) -> Task
         store: The flow's datastore.
     """
     started_at = utc_now()
-    tempdir = tempfile.mkdtemp(prefix="flowsdk-")
     try:
-        with interruptible(spec.step, spec.timeout_seconds):
+        with (
+            tempfile.TemporaryDirectory(prefix="flowsdk-", ignore_cleanup_errors=True) as tempdir,
+            interruptible(spec.step, spec.timeout_seconds),
+        ):
             return _Attempt(spec, flow, store, tempdir).run(started_at)
-    except (Exception, KeyboardInterrupt) as error:  # noqa: BLE001  # user code may raise anything
+    except BaseException as error:  # noqa: BLE001  # user code may raise anything
         return failed_result(spec, describe(error), started_at)
     finally:
         current._end()
-        shutil.rmtree(tempdir, ignore_errors=True)
 
 
 def failed_result(spec: TaskSpec, error: ErrorInfo, started_at: str) -> TaskResult:

@@ -37,9 +37,10 @@ class FakeTaskInstance:
     def xcom_pull(self, task_ids: str, *, key: str, **how: Any) -> Any:
         if "map_indexes" in how:
             return self.xcoms.get((task_ids, key, how["map_indexes"]))
-        # As Airflow: what there is, in order; what is missing is left out, one comes by itself.
-        found = sorted((at, v) for (t, k, at), v in self.xcoms.items() if (t, k) == (task_ids, key))
-        return found[0][1] if len(found) == 1 else [value for _, value in found]
+        # As Airflow: what is missing is left out, and one comes by itself. The order is that of the
+        # map indices there, but nothing should rest on it.
+        found = [v for (t, k, _), v in reversed(self.xcoms.items()) if (t, k) == (task_ids, key)]
+        return found[0] if len(found) == 1 else found
 
     def get_task_states(self, **_: Any) -> dict[str, dict[str, str]]:
         return {self.run_id: {self.task_id: self.state}}

@@ -126,6 +126,16 @@ def test_a_cleared_task_runs_afresh_and_alone(
     assert launcher.launch(spec(3), Tries(3, 2)).job_id == "job-2"
 
 
+def test_the_same_try_of_a_cleared_task_again_adopts_its_own_job(
+    fake: FakeBatch, launcher: Launcher
+) -> None:
+    launcher.launch(spec(1), Tries(1, 1))
+    assert launcher.launch(spec(1), Tries(1, 1)) == Launch(
+        "job-0", TaskRef("join", "0", 1), adopted=True
+    )
+    assert "isTerminated" not in fake.jobs["job-0"]
+
+
 def test_a_job_that_cannot_be_ended_does_not_keep_a_cleared_task_from_running(
     fake: FakeBatch, launcher: Launcher, caplog: pytest.LogCaptureFixture
 ) -> None:

@@ -51,8 +51,8 @@ def test_within_a_split_parents_have_the_same_index(store: FlowDatastore, xcoms:
 
 def test_a_foreach_join_has_all_splits_in_order(store: FlowDatastore, xcoms: XComs) -> None:
     finish(store, xcoms, "start", splits=SPLITS)
-    finish(store, xcoms, "both", (frame(1),))
     finish(store, xcoms, "both", (frame(0),), attempt=2)
+    finish(store, xcoms, "both", (frame(1),))
     found = of("join", store, xcoms)
     assert found == Lineage((TaskRef("both", "0", 2), TaskRef("both", "1", 0)), ())
 

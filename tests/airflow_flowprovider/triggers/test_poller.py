@@ -113,6 +113,9 @@ def test_the_interval_grows_while_nothing_happens(fake: FakeBatch) -> None:
                 await next_of(states)
                 await asyncio.sleep(0)
                 assert poller._interval == pytest.approx(expected)
+            with JobPoller.shared(KEY, "job-1", 0.01, 0.03):
+                assert poller._interval == 0.01, "a new job may be a short one"
+            poller._interval = 0.03
             fake.change("job-0", "RUNNABLE")
             while (await next_of(states)).status != "RUNNABLE":
                 pass

@@ -24,6 +24,17 @@ def test_long_values_are_cut(value: object) -> None:
 
 def test_foreign_values_show_their_type() -> None:
     assert preview(Talkative()) == "Talkative"
+    assert preview([Talkative(), {"k": Talkative()}]) == "[Talkative, {'k': Talkative}]"
+
+
+def test_a_preview_never_fails() -> None:
+    class Moody:
+        @property
+        def shape(self) -> tuple[int, ...]:
+            raise RuntimeError
+
+    assert preview(Moody()) is None
+    assert preview(10**5000) is None or len(preview(10**5000) or "") <= 100
 
 
 def test_arrays_show_their_shape() -> None:

@@ -90,3 +90,13 @@ def test_reading_ahead_is_bounded(store: FlowDatastore, monkeypatch: pytest.Monk
     monkeypatch.setattr(store.blobs, "get", lambda digest: read.append(digest) or original(digest))
     scopes[0].load("blob")
     assert len(read) == 2
+
+
+def test_a_value_whose_pickle_changes_by_loading_is_still_unchanged(store: FlowDatastore) -> None:
+    numpy = pytest.importorskip("numpy")
+    scope = scope_of(store, strided=numpy.arange(100).reshape(10, 10)[:, ::2])
+    value = scope.load("strided")
+    assert scope.changed({"strided": value}, {"strided": value}, "end/0/0", {}) == scope.refs
+    value[0, 0] = 77
+    changed = scope.changed({"strided": value}, {"strided": value}, "end/0/0", {})
+    assert changed["strided"].origin == "end/0/0"

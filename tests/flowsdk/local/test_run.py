@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 import json
+import os
 import re
+import subprocess
+import sys
+import time
 from pathlib import Path
 
 import pytest
 
 from flowsdk.datastore import FlowDatastore
 from flowsdk.spec import TaskResult
-from tests.flowsdk.flows import run_flow, write_flow
+from tests.flowsdk.flows import ROOT, run_flow, write_flow
 
 SHAPES = """
 class Thing:
@@ -306,3 +310,135 @@ def test_neither_airflow_nor_boto3_is_needed(tmp_path: Path) -> None:
     )
     read = run_flow(reader, env=env)
     assert read.stdout.strip() == "6", read.stderr
+
+
+HARD = """
+import asyncio, atexit, os, signal, sys, threading, time
+
+class Unspeakable(Exception):
+    def __str__(self):
+        raise RuntimeError("no words")
+
+class Hard(FlowSpec):
+    @timeout(seconds=2)
+    @step
+    def start(self):
+        {body}
+        self.next(self.end)
+
+    @step
+    def end(self):
+        pass
+
+if __name__ == "__main__":
+    Hard()
+"""
+
+
+@pytest.mark.parametrize(
+    ("body", "error"),
+    [
+        ("raise asyncio.CancelledError", "CancelledError: "),
+        ("raise Unspeakable", "Unspeakable: <str() of the exception raised RuntimeError>"),
+        ("raise ValueError('b\\udcff.csv')", "ValueError: b"),
+        ("os.fork()", "flowsdk.Forked: The step forked its process"),
+    ],
+)
+def test_whatever_is_raised_is_told(tmp_path: Path, body: str, error: str) -> None:
+    done = run_flow(write_flow(tmp_path, HARD.format(body=body)), "run")
+    assert done.returncode == 1
+    assert error in done.stderr.splitlines()[-1]
+    assert results(tmp_path, "Hard")["start/0"].status == "failed"
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        "sys.stdout.close()",
+        "self.xs = ['b\\udcff.csv']",
+        "self.big = 10**5000",
+        "atexit.register(lambda: open('left', 'w').close())",
+        "threading.Thread(target=lambda: (time.sleep(0.3), open('left', 'w').close())).start()",
+    ],
+)
+def test_what_a_step_does_to_its_process_does_not_fail_it(tmp_path: Path, body: str) -> None:
+    done = run_flow(write_flow(tmp_path, HARD.format(body=body)), "run")
+    assert done.returncode == 0, done.stderr
+    assert ("'left'" in body) == (tmp_path / "left").exists()
+
+
+def test_a_huge_error_stays_small(tmp_path: Path) -> None:
+    body = "raise ValueError('x' * 5_000_000)"
+    done = run_flow(write_flow(tmp_path, HARD.format(body=body)), "run")
+    assert done.returncode == 1
+    result = results(tmp_path, "Hard")["start/0"]
+    assert result.error
+    assert "characters left out" in result.error.message
+    assert len(result.to_json()) < 200_000
+
+
+def test_a_step_that_closes_everything_is_still_stopped_in_time(tmp_path: Path) -> None:
+    body = "os.closerange(3, 64); time.sleep(30)"
+    done = run_flow(write_flow(tmp_path, HARD.format(body=body)), "run")
+    assert done.returncode == 1
+    assert "Hard" in done.stderr.splitlines()[-1]
+
+
+def test_stopping_the_run_stops_its_tasks(tmp_path: Path) -> None:
+    body = "open('pid', 'w').write(str(os.getpid())); time.sleep(60)"
+    path = write_flow(tmp_path, HARD.format(body=body).replace("seconds=2", "seconds=90"))
+    process = subprocess.Popen(
+        [sys.executable, str(path), "run"],
+        cwd=tmp_path,
+        env={"PATH": os.environ["PATH"], "PYTHONPATH": str(ROOT), "FLOWSDK_USER": "tester"},
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+    )
+    deadline = time.monotonic() + 30
+    while not ((tmp_path / "pid").exists() and (tmp_path / "pid").read_text()):
+        assert time.monotonic() < deadline
+        time.sleep(0.02)
+    task = int((tmp_path / "pid").read_text())
+    process.terminate()
+    assert process.wait(30) == 128 + 15
+    with pytest.raises(ProcessLookupError):
+        os.kill(task, 0)
+    store, run = only_run(tmp_path, "Hard")
+    end = store.read_run_end(run)
+    assert end
+    assert end.status == "failed"
+
+
+def test_splits_have_random_numbers_of_their_own(tmp_path: Path) -> None:
+    pytest.importorskip("numpy")
+    body = """
+    import numpy.random
+
+    class Random(FlowSpec):
+        @step
+        def start(self):
+            self.xs = range(3)
+            self.next(self.body, foreach="xs")
+        @step
+        def body(self):
+            self.drawn = float(numpy.random.rand())
+            self.next(self.join)
+        @step
+        def join(self, inputs):
+            assert len({i.drawn for i in inputs}) == 3
+            self.next(self.end)
+        @step
+        def end(self):
+            pass
+    if __name__ == "__main__":
+        Random()
+    """
+    done = run_flow(write_flow(tmp_path, body), "run")
+    assert done.returncode == 0, done.stderr
+
+
+def test_parameters_and_constants_are_read_only_in_every_step(tmp_path: Path) -> None:
+    body = SHAPES.replace('print("values", self.values)', "self.alpha; self.alpha = 7")
+    done = run_flow(write_flow(tmp_path, body), "run")
+    assert done.returncode == 1
+    assert "it is a Parameter, and parameters are read-only" in done.stderr.splitlines()[-1]

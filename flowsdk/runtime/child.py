@@ -1,0 +1,102 @@
+"""What happens in the forked process of a task, before and after the task itself."""
+
+from __future__ import annotations
+
+import atexit
+import contextlib
+import logging
+import os
+import signal
+import sys
+import threading
+import traceback
+from collections.abc import Callable
+from typing import NoReturn, TextIO
+
+from flowsdk.spec import TaskResult
+
+#: Runs the task and returns its result; what goes wrong in the task is in the result.
+Target = Callable[[], TaskResult]
+#: Exit code where even that went wrong.
+_NO_RESULT = 70
+
+
+def be_child(pipes: dict[str, tuple[int, int]], target: Target) -> NoReturn:
+    """Run a task in this process, which has just been forked, and leave it.
+
+    Args:
+        pipes: ``stdout``, ``stderr`` and ``result``, each as (reading end, writing end).
+        target: The task.
+    """
+    code = _NO_RESULT
+    try:
+        _become_a_process_of_its_own(pipes)
+        result = target()
+        with contextlib.suppress(Exception):  # the step may have closed or replaced its streams
+            _show_error(result)
+        _finish_user_code()
+        with os.fdopen(pipes["result"][1], "wb") as channel:
+            channel.write(result.to_json())
+        code = 0 if result.succeeded else 1
+    except BaseException:  # noqa: BLE001  # nobody above could tell of it
+        with contextlib.suppress(Exception):
+            traceback.print_exc()
+    finally:
+        # Not sys.exit: that would unwind into the code of the parent that called fork.
+        os._exit(code)
+
+
+def _become_a_process_of_its_own(pipes: dict[str, tuple[int, int]]) -> None:
+    with contextlib.suppress(OSError):  # the parent does the same; whoever is first
+        os.setpgid(0, 0)
+    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGCHLD):
+        signal.signal(number, signal.SIG_DFL)
+    signal.set_wakeup_fd(-1)
+    # Exit handlers so far are the parent's, and for the parent to run.
+    atexit._clear()
+    nothing = os.open(os.devnull, os.O_RDONLY)
+    os.dup2(nothing, 0)
+    os.dup2(pipes["stdout"][1], 1)
+    os.dup2(pipes["stderr"][1], 2)
+    for name in ("stdout", "stderr"):
+        for fd in pipes[name]:
+            os.close(fd)
+    os.close(pipes["result"][0])
+    # New objects: the old ones may be wrapped by whoever imported us (a test runner, a notebook).
+    sys.stdin = open(0, closefd=False)  # noqa: SIM115  # for the life of the process
+    sys.stdout, sys.stderr = _text_stream(1), _text_stream(2)
+    _seed_afresh()
+
+
+def _seed_afresh() -> None:
+    """Give every task its own random numbers, as a process of its own would have.
+
+    Python's ``random`` does this by itself after a fork.
+    """
+    numpy_random = sys.modules.get("numpy.random")
+    if numpy_random is not None:
+        numpy_random.seed()
+    torch = sys.modules.get("torch")
+    if torch is not None:
+        torch.seed()
+
+
+def _show_error(result: TaskResult) -> None:
+    if result.error:
+        text = result.error.traceback or f"{result.error.type}: {result.error.message}\n"
+        sys.stderr.write(text)
+
+
+def _finish_user_code() -> None:
+    """What an interpreter does at its end, so that what the step has left to do is done."""
+    with contextlib.suppress(Exception):
+        threading._shutdown()  # type: ignore[attr-defined]  # waits for threads that are no daemons
+    atexit._run_exitfuncs()
+    for stream in (sys.stdout, sys.stderr):
+        with contextlib.suppress(Exception):
+            stream.flush()
+    logging.shutdown()
+
+
+def _text_stream(fd: int) -> TextIO:
+    return os.fdopen(fd, "w", buffering=1, closefd=False, encoding="utf-8", errors="replace")
