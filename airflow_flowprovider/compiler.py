@@ -83,13 +83,18 @@ def _dag_arguments(
     return {
         "dag_id": name,
         "description": graph.doc.split("\n", 1)[0] or None,
-        "doc_md": graph.doc or None,
+        "doc_md": _markdown(graph.doc),
         "schedule": timetable,
         "catchup": False,
         **given,
         "params": {**dag_params(flow), **(given.get("params") or {})},
         "tags": ["flow", *(given.get("tags") or ())],
     }
+
+
+def _markdown(doc: str) -> str | None:
+    # Airflow takes text that ends in ".md" for the name of a file.
+    return f"{doc}\n" if doc.endswith(".md") else doc or None
 
 
 class _Tasks:
@@ -133,7 +138,7 @@ class _Tasks:
             step=node.name,
             retries=settings.retry_times + self._infrastructure_retries,
             retry_delay=delay if settings.retry_times else _RETRY_DELAY,
-            doc_md=node.doc or None,
+            doc_md=_markdown(node.doc),
             map_index_template=_LABEL_TEMPLATE if node.foreaches else None,
         )
         for parent in node.parents:

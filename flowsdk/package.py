@@ -45,8 +45,9 @@ def build(flow_file: Path, root: Path | None = None) -> CodePackage:
 
     Args:
         flow_file: The file that defines the flow.
-        root: Where its local modules are looked for and what paths in the package are relative to;
-            by default its folder.
+        root: What paths in the package are relative to, the flow file's folder or one above it.
+            Local modules are looked for in both, as Python does when the flow is run and Airflow
+            does in its dags folder. By default the flow file's folder.
 
     Raises:
         PackageError: A file cannot be read or parsed.
@@ -88,6 +89,7 @@ def _local_files(flow_file: Path, root: Path) -> list[Path]:
     """The flow file and every module below ``root`` that it needs, in no particular order."""
     found: set[Path] = set()
     todo = [flow_file]
+    roots = dict.fromkeys((flow_file.parent, root))
     while todo:
         path = todo.pop()
         if path in found:
@@ -95,7 +97,7 @@ def _local_files(flow_file: Path, root: Path) -> list[Path]:
         found.add(path)
         if path.suffix == ".py":
             for name in _imported(path, root):
-                todo += _files_of(name, root)
+                todo += next(filter(None, (_files_of(name, folder) for folder in roots)), [])
     return list(found)
 
 

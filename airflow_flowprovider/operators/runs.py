@@ -71,7 +71,7 @@ def _new_run(flow: type[FlowSpec], store: FlowDatastore, context: Mapping[str, A
     given = {name: context["params"].get(name) for name in collect_parameters(flow)}
     parameters = resolve_parameters(flow, given, env={})
     script = Path(sys.modules[flow.__module__].__file__ or "")
-    built = package.build(script, script.parent)
+    built = package.build(script, _bundle_root(script, context.get("dag")))
     dag_id, run_type = context["ti"].dag_id, facts(context)["run_type"]
     return RunSpec(
         flow=store.flow,
@@ -84,6 +84,14 @@ def _new_run(flow: type[FlowSpec], store: FlowDatastore, context: Mapping[str, A
         launcher="airflow",
         system_tags=(f"dag_id:{dag_id}", f"run_type:{run_type}"),
     )
+
+
+def _bundle_root(script: Path, dag: Any) -> Path:
+    """The folder whose modules a flow file can import: that of its DAG bundle, if it is in one."""
+    relative = getattr(dag, "relative_fileloc", None)
+    if relative and str(script).endswith(f"/{relative}"):
+        return Path(str(script)[: -len(relative)])
+    return script.parent
 
 
 def _user(context: Mapping[str, Any]) -> str:

@@ -29,7 +29,8 @@ class Problem:
     hint: str = ""
 
     def __str__(self) -> str:
-        return f"{self.file}:{self.line}: [{self.rule}] {self.message} {self.hint}".rstrip()
+        # Without brackets: Airflow's command line would take them for markup and leave them out.
+        return f"{self.file}:{self.line}: {self.rule}: {self.message} {self.hint}".rstrip()
 
 
 def problem_at(

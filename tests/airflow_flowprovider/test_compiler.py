@@ -246,3 +246,18 @@ def test_no_code_of_the_user_runs() -> None:
             raise AssertionError
 
     assert compile_flow(LazyFlow).params["when"] is None
+
+
+def test_a_docstring_is_never_taken_for_a_file() -> None:
+    class Documented(FlowSpec):
+        __doc__ = "x" * 400 + " see README.md"
+
+        @step
+        def start(self):
+            self.next(self.end)
+
+        @step
+        def end(self):
+            pass
+
+    assert compile_flow(Documented).doc_md == Documented.__doc__ + "\n"

@@ -206,7 +206,7 @@ def test_a_flow_with_two_starts_is_ill_formed_and_no_base(dag_file: Write) -> No
                 pass
         """
     )
-    assert "[start-step]" in file.import_error
+    assert "start-step:" in file.import_error
 
 
 BROKEN = """
@@ -233,9 +233,9 @@ def test_an_ill_formed_flow_is_an_import_error_with_all_problems(dag_file: Write
     file = dag_file(BROKEN)
     error = file.import_error
     assert not file.bag.dags
-    assert f"{file.path}:8: [unknown-step]" in error
+    assert f"{file.path}:8: unknown-step:" in error
     assert "Did you mean 'middle'?" in error
-    assert f"{file.path}:11: [missing-next]" in error
+    assert f"{file.path}:11: missing-next:" in error
     assert f"{file.path}:4" in error
     assert "at most 1" in error
     assert "Traceback" not in error

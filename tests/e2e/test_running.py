@@ -104,7 +104,7 @@ def test_all_mistakes_of_a_flow_are_in_its_import_error(airflow: Airflow) -> Non
     assert "5 problems in the flow" in text
     for line, rule in ((9, "unknown-step"), (12, "missing-next"), (24, "reserved-name"),
                        (28, "missing-inputs"), (32, "unreachable")):  # fmt: skip
-        assert f"broken.py:{line}: [{rule}]" in text
+        assert f"broken.py:{line}: {rule}: " in text
     until(
         "it goes with the file", lambda: not airflow.call("GET", "/importErrors")["import_errors"]
     )

@@ -377,12 +377,12 @@ def test_five_independent_mistakes_are_five_problems(tmp_path: Path) -> None:
     )
     file = tmp_path / "flow.py"
     lines = [str(problem) for problem in check(FlowGraph.from_flow(flow))]
-    assert [line.split("]")[0] for line in lines] == [
-        f"{file}:6: [unknown-step",
-        f"{file}:8: [missing-next",
-        f"{file}:17: [reserved-name",
-        f"{file}:20: [missing-inputs",
-        f"{file}:23: [unreachable",
+    assert [line.split(": ")[0] + ": " + line.split(": ")[1] for line in lines] == [
+        f"{file}:6: unknown-step",
+        f"{file}:8: missing-next",
+        f"{file}:17: reserved-name",
+        f"{file}:20: missing-inputs",
+        f"{file}:23: unreachable",
     ]
     assert "Did you mean 'evaluate'?" in lines[0]
     with pytest.raises(FlowLintError, match="^5 problems in the flow:") as caught:

@@ -72,6 +72,32 @@ def test_a_flow_below_the_root_keeps_its_path(folder: Path) -> None:
     assert "helpers.py" in built.files
 
 
+def test_modules_are_found_beside_the_flow_and_below_the_root(folder: Path) -> None:
+    for name in ("team/near.py", "team/common.py", "common/__init__.py", "common/util.py"):
+        path = folder / name
+        path.parent.mkdir(exist_ok=True)
+        path.write_text("", "utf-8")
+    flow = folder / "team" / "flow2.py"
+    flow.write_text("import near\nfrom common.util import x\nimport helpers\n", "utf-8")
+    own = {name for name in package.build(flow, folder).files if not name.startswith("flowsdk/")}
+    assert own == {
+        "team/flow2.py",
+        "team/near.py",
+        "team/common.py",
+        "helpers.py",
+        "space/inner.py",
+    }
+    (folder / "team" / "common.py").unlink()
+    assert "common/util.py" in package.build(flow, folder).files
+
+
+def test_links_are_followed(folder: Path, tmp_path_factory: pytest.TempPathFactory) -> None:
+    elsewhere = tmp_path_factory.mktemp("elsewhere") / "table.csv"
+    elsewhere.write_text("3,4", "utf-8")
+    (folder / "lib" / "linked.csv").symlink_to(elsewhere)
+    assert "lib/linked.csv" in package.build(folder / "flow.py").files
+
+
 def test_a_one_file_flow_stays_small(tmp_path: Path) -> None:
     (tmp_path / "flow.py").write_text("", "utf-8")
     assert len(package.build(tmp_path / "flow.py").data) < 300 * 1024
