@@ -145,7 +145,8 @@ class LocalRun:
         chosen: dict[str, Launcher] = {}
         for name, settings in self.settings.items():
             if settings.on_batch:
-                batch = batch or self._batch_launcher(on_lines)
+                if batch is None:  # not its truth: a launcher without tasks is empty
+                    batch = self._batch_launcher(on_lines)
                 chosen[name] = batch
             else:
                 chosen[name] = forks

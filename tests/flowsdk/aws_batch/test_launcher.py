@@ -9,6 +9,8 @@ from flowsdk.aws_batch.definition import BatchDefaults
 from flowsdk.aws_batch.launcher import BatchLauncher, defaults_from
 from flowsdk.datastore import FlowDatastore
 from flowsdk.decorators.settings import StepSettings
+from flowsdk.flow import FlowSpec
+from flowsdk.local.run import LocalRun
 from flowsdk.runtime.logs import LogLine, LogWriter
 from flowsdk.spec import TaskSpec
 from tests.flowsdk.aws_batch.fakes import FakeBatch, succeed
@@ -127,3 +129,16 @@ def test_without_a_queue_the_first_enabled_one_is_taken(
     launcher.launch(replace(spec, task="4"), StepSettings())
     assert fake.jobs["job-1"]["request"]["jobQueue"] == "q"
     assert fake.calls["DescribeJobQueues"] == 1
+
+
+def test_all_steps_of_a_run_share_one_launcher(
+    store: FlowDatastore, monkeypatch: pytest.MonkeyPatch, fake: FakeBatch
+) -> None:
+    """A launcher that has nothing out yet is empty, which must not be taken for none."""
+    monkeypatch.setattr(module, "_client", lambda _: fake)
+    run = LocalRun.__new__(LocalRun)
+    run.store = store
+    run.settings = {name: StepSettings(on_batch=True) for name in ("start", "end")}
+    launchers = run._make_launchers(FlowSpec, lambda *_: None)
+    assert isinstance(launchers["start"], BatchLauncher)
+    assert launchers["start"] is launchers["end"]
