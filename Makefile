@@ -42,7 +42,7 @@ bench: $(STAMP) $(BENCH_VENV)/.installed
 
 clean:
 	rm -rf $(VENV) $(BENCH_VENV) build dist htmlcov .coverage .coverage.*
-	rm -rf .flowsdk .hypothesis .import_linter_cache .mypy_cache .pytest_cache .ruff_cache
+	rm -rf .flowsdk .flowprovider .hypothesis .import_linter_cache .mypy_cache .pytest_cache .ruff_cache
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
 # venv without pip is how Debian and Ubuntu ship Python: say so before it fails half-way.
