@@ -10,20 +10,17 @@ Here are no files, no clocks and no network: only shapes. All times are ISO 8601
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
-from dataclasses import dataclass, field, fields, replace
-from typing import Any, Literal, TypeVar
+from dataclasses import dataclass, field, replace
+from typing import Any, Literal
 
-from flowsdk.exception import DatastoreError, Kind
+from flowsdk.document import Document, canonical_json
+from flowsdk.exception import Kind
 
-#: Raised by one when a reader of the old form could misunderstand the new one.
-SCHEMA_VERSION = 1
 #: What a TaskRecord may take in a metadata database, in bytes of JSON.
 RECORD_LIMIT = 6 * 1024
 
 Status = Literal["succeeded", "failed"]
-T = TypeVar("T", bound="_Document")
 
 
 @dataclass(frozen=True)
@@ -42,6 +39,10 @@ class TaskRef:
 
     def __str__(self) -> str:
         return f"{self.step}/{self.task}/{self.attempt}"
+
+    def to_plain(self) -> str:
+        """Its form in JSON; :meth:`parse` reads it back."""
+        return str(self)
 
     @classmethod
     def parse(cls, text: str) -> TaskRef:
@@ -133,81 +134,8 @@ class ErrorInfo:
     traceback: str = ""
 
 
-class _Document:
-    """A dataclass with one canonical JSON form that carries the schema version."""
-
-    def to_dict(self) -> dict[str, Any]:
-        """Plain JSON values; ``from_dict`` reads them back."""
-        return {"schema_version": SCHEMA_VERSION, **_plain_fields(self)}
-
-    def to_json(self) -> bytes:
-        """Canonical: keys sorted, no white space, UTF-8."""
-        return canonical_json(self.to_dict())
-
-    @classmethod
-    def from_json(cls: type[T], data: bytes | str, where: str = "") -> T:
-        """Read what ``to_json`` wrote.
-
-        Args:
-            data: The JSON text.
-            where: What is being read (a URI), for the error message.
-
-        Raises:
-            DatastoreError: Not JSON, of a newer schema version, or fields missing or unknown.
-        """
-        try:
-            values = json.loads(data)
-        except ValueError as error:
-            raise DatastoreError(f"{cls.__name__} is not JSON ({where}): {error}.") from error
-        return cls.from_dict(values, where)
-
-    @classmethod
-    def from_dict(cls: type[T], values: Mapping[str, Any], where: str = "") -> T:
-        """Read what ``to_dict`` made; raises as ``from_json`` does."""
-        values = dict(values)
-        version = values.pop("schema_version", None)
-        if version != SCHEMA_VERSION:
-            raise DatastoreError(
-                f"{cls.__name__} of schema version {version} ({where}): this flowsdk reads version "
-                f"{SCHEMA_VERSION}. Use the flowsdk version that wrote it, or a newer one."
-            )
-        try:
-            return cls._build(values)
-        except (TypeError, ValueError, KeyError) as error:
-            raise DatastoreError(f"{cls.__name__} is malformed ({where}): {error}.") from error
-
-    @classmethod
-    def _build(cls: type[T], values: dict[str, Any]) -> T:
-        return cls(**values)
-
-
-def canonical_json(value: Any) -> bytes:
-    """The one JSON text of a value: keys sorted, no white space, UTF-8."""
-    text = json.dumps(
-        value, sort_keys=True, separators=(",", ":"), ensure_ascii=False, allow_nan=False
-    )
-    # A file name that is no UTF-8 holds lone surrogates; escaped they are valid JSON.
-    return text.encode("utf-8", "backslashreplace")
-
-
-def _plain_fields(value: Any) -> dict[str, Any]:
-    return {f.name: _plain(getattr(value, f.name)) for f in fields(value)}
-
-
-def _plain(value: Any) -> Any:
-    if isinstance(value, TaskRef):
-        return str(value)
-    if hasattr(value, "__dataclass_fields__"):
-        return _plain_fields(value)
-    if isinstance(value, Mapping):
-        return {k: _plain(v) for k, v in value.items()}
-    if isinstance(value, (list, tuple)):
-        return [_plain(v) for v in value]
-    return value
-
-
 @dataclass(frozen=True)
-class RunSpec(_Document):
+class RunSpec(Document):
     """A run, as it was asked for. Written once, before its first task.
 
     Attributes:
@@ -245,7 +173,7 @@ class RunSpec(_Document):
 
 
 @dataclass(frozen=True)
-class RunEnd(_Document):
+class RunEnd(Document):
     """How a laptop's run ended; under Airflow the DagRun says it.
 
     Attributes:
@@ -258,7 +186,7 @@ class RunEnd(_Document):
 
 
 @dataclass(frozen=True)
-class TaskSpec(_Document):
+class TaskSpec(Document):
     """One attempt of one task, before it runs. Everything the runtime needs to know.
 
     Attributes:
@@ -327,7 +255,7 @@ class TaskSpec(_Document):
 
 
 @dataclass(frozen=True)
-class TaskResult(_Document):
+class TaskResult(Document):
     """How one attempt ended. Written last and once: an attempt without one has not succeeded.
 
     Attributes:
@@ -396,7 +324,7 @@ class TaskResult(_Document):
 
 
 @dataclass(frozen=True)
-class TaskRecord(_Document):
+class TaskRecord(Document):
     """What a metadata database keeps of a finished task: a few KB, never an artifact's value.
 
     Attributes:

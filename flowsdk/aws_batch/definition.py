@@ -8,8 +8,8 @@ from dataclasses import dataclass
 from typing import Any, Literal
 
 from flowsdk.decorators.settings import StepSettings
+from flowsdk.document import canonical_json
 from flowsdk.exception import BatchError
-from flowsdk.spec import canonical_json
 
 Platform = Literal["EC2", "FARGATE"]
 #: Registration demands amounts; those of the job override them. Valid on Fargate too.
