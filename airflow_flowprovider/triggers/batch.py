@@ -125,15 +125,17 @@ class BatchJobTrigger(BaseTrigger):
 
     async def _show_log(self, poller: JobPoller, log: LogReader) -> None:
         try:
-            lines = await poller.call(lambda: list(log.new_lines()))
+            # A chunk at a time: what has been read is shown before the next read can fail, and other
+            # triggers have their turn in between.
+            while (lines := await poller.call(log.next_lines)) is not None:
+                for line in lines:
+                    self.log.info("%s", line.text)
+                await asyncio.sleep(0)
         except DatastoreError as error:
             # The worker prints what is missing here; a hiccup must not end the task.
             if not self._log_failed:
                 self._log_failed = True
                 self.log.warning("The task's log cannot be read for now: %s", error)
-            return
-        for line in lines:
-            self.log.info("%s", line.text)
 
     async def _explain(self, poller: JobPoller, state: JobState) -> None:
         """Say why a job does not start, once and again whenever the reason changes."""

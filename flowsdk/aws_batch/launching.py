@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from datetime import datetime, timezone
 
 from flowsdk.aws_batch.definition import BatchDefaults, Platform, job_definition
@@ -68,7 +69,7 @@ def settle(store: FlowDatastore, spec: TaskSpec, state: JobState) -> TaskResult:
 
 
 def _failed(spec: TaskSpec, state: JobState) -> TaskResult:
-    ended = state.stopped_at or state.created_at or 0
+    ended = state.stopped_at or state.created_at or time.time_ns() // 1_000_000
     return TaskResult(
         flow=spec.flow,
         run=spec.run,

@@ -33,10 +33,17 @@ class LogReader:
 
     def new_lines(self) -> Iterator[LogLine]:
         """The lines that have come since the last call; one request more than there are chunks."""
-        for data in self._store.log_chunks(self._run, self._ref, self.next_chunk):
-            # First: whoever stops half-way through a chunk must not see its beginning again.
-            self.next_chunk += 1
-            yield from parse_chunk(data)
+        while (lines := self.next_lines()) is not None:
+            yield from lines
+
+    def next_lines(self) -> list[LogLine] | None:
+        """The lines of the next chunk, which then count as seen; None if it is not there (yet)."""
+        data = self._store.read_log_chunk(self._run, self._ref, self.next_chunk)
+        if data is None:
+            return None
+        lines = parse_chunk(data)
+        self.next_chunk += 1
+        return lines
 
 
 def container_log(client: Any, stream: str, group: str = LOG_GROUP) -> list[str]:

@@ -163,14 +163,15 @@ class AirflowApi:
 
     def _send(self, method: str, path: str, body: Any = None, *, token: bool = True) -> Any:
         headers = {"Accept": "application/json"}
-        if token:
-            headers["Authorization"] = f"Bearer {self._token}"
         data = None
         if body is not None:
             data = json.dumps(body).encode()
             headers["Content-Type"] = "application/json"
         # The scheme was checked when the provider was chosen: http or https.
         request = Request(self.url + path, data, headers, method=method)  # noqa: S310
+        if token:
+            # Not for whoever a redirect names, such as a log-in page elsewhere.
+            request.add_unredirected_header("Authorization", f"Bearer {self._token}")
         for wait in (*_RETRY_AFTER_SECONDS, None):
             try:
                 with urlopen(request, timeout=_TIMEOUT_SECONDS) as response:  # noqa: S310

@@ -107,6 +107,7 @@ class DataArtifact(ClientObject):
     @property
     def created_at(self) -> datetime | None:
         """When the task that has the artifact began."""
+        self._get_ref()  # finds the task again after unpickling
         return self._task.created_at
 
     @property

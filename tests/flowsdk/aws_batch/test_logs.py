@@ -1,11 +1,15 @@
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
+
+import pytest
 
 from flowsdk.aws_batch.logs import LogReader, container_log
 from flowsdk.datastore import FlowDatastore
+from flowsdk.exception import DatastoreError
 from flowsdk.runtime.logs import LogLine, LogWriter
-from flowsdk.spec import TaskSpec
+from flowsdk.spec import TaskRef, TaskSpec
 from tests.flowsdk.aws_batch.fakes import client_error
 
 
@@ -48,3 +52,29 @@ def test_what_a_container_printed() -> None:
 
 def test_a_log_that_may_not_be_read_is_no_failure() -> None:
     assert container_log(FakeLogs(), "forbidden") == []
+
+
+def test_a_read_that_fails_loses_no_line(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    store = FlowDatastore.at(str(tmp_path), "F")
+    ref = TaskRef("a", "0", 0)
+    for number in range(3):
+        store.write_log_chunk("r", ref, number, b'[1, "stdout", "line %d"]\n' % number)
+    reader = LogReader(store, "r", ref)
+    read = store.read_log_chunk
+    failures = [2]
+
+    def failing(run: str, ref: TaskRef, number: int) -> bytes | None:
+        if number in failures:
+            failures.remove(number)
+            raise DatastoreError("a hiccup")
+        return read(run, ref, number)
+
+    monkeypatch.setattr(store, "read_log_chunk", failing)
+    seen = []
+    for _ in range(2):
+        try:
+            while (lines := reader.next_lines()) is not None:
+                seen += [line.text for line in lines]
+        except DatastoreError:
+            continue
+    assert seen == ["line 0", "line 1", "line 2"]
