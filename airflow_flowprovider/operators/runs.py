@@ -8,8 +8,10 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
+from airflow.sdk.exceptions import AirflowFailException
+
 from flowsdk import package
-from flowsdk.datastore import FlowDatastore
+from flowsdk.datastore import FlowDatastore, keys
 from flowsdk.exception import FlowException, KeyNotFound
 from flowsdk.flow import FlowSpec
 from flowsdk.parameters import collect_parameters, resolve_parameters
@@ -33,14 +35,29 @@ def start_run(flow: type[FlowSpec], store: FlowDatastore, context: Mapping[str, 
     Raises:
         ParameterError: The run's parameters are not what the flow declares.
         PackageError: The flow file or a module that it imports cannot be read.
+        AirflowFailException: The datastore has a run of this id that was deleted in Airflow.
     """
     run_id = str(context["run_id"])
     try:
-        return store.read_run(run_id)
+        found = store.read_run(run_id)
     except KeyNotFound:
         store.write_run(_new_run(flow, store, context))
         # Whoever was first has won, and that may have been another worker.
         return store.read_run(run_id)
+    _require_same_run(found, store, context)
+    return found
+
+
+def _require_same_run(found: RunSpec, store: FlowDatastore, context: Mapping[str, Any]) -> None:
+    """Refuse what a deleted run of the same id has left: its results would pass for this run's."""
+    began = getattr(context["dag_run"], "start_date", None)
+    first_try = context["ti"].try_number == 1
+    if first_try and began and datetime.fromisoformat(found.created_at) < began:
+        place = store.storage.uri(keys.run(store.flow, found.run))
+        raise AirflowFailException(
+            f"Run {found.run} of flow {store.flow}: found data of an earlier run of this id, which "
+            f"began before this one, expected none. Delete {place} or use another run id."
+        )
 
 
 def read_run(store: FlowDatastore, run_id: str, step: str) -> RunSpec:
