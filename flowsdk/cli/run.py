@@ -16,7 +16,6 @@ from typing import Any
 
 from flowsdk.exception import ParameterError
 from flowsdk.flow import FlowSpec
-from flowsdk.local.root import default_root
 from flowsdk.local.run import LocalRun, RunOptions
 from flowsdk.local.scheduler import Listener
 from flowsdk.parameters import collect_parameters, resolve_parameters
@@ -59,7 +58,7 @@ def execute(flow: type[FlowSpec], args: argparse.Namespace) -> int:
         sys.stderr.write(f"{error}\n")
         return 2
     options = RunOptions(
-        root=args.datastore_root or default_root(),
+        root=args.datastore_root,
         decorators=args.decorators,
         max_workers=args.max_workers,
         max_num_splits=args.max_num_splits,
