@@ -17,12 +17,12 @@ _HOME = {
     "Parameter": "flowsdk.parameters",
     "JSONType": "flowsdk.parameters",
     "current": "flowsdk.current_task",
-    "batch": "flowsdk.decorators",
-    "resources": "flowsdk.decorators",
-    "retry": "flowsdk.decorators",
-    "timeout": "flowsdk.decorators",
-    "environment": "flowsdk.decorators",
-    "schedule": "flowsdk.decorators",
+    "batch": "flowsdk.decorators.batch",
+    "resources": "flowsdk.decorators.resources",
+    "retry": "flowsdk.decorators.retry",
+    "timeout": "flowsdk.decorators.timeout",
+    "environment": "flowsdk.decorators.environment",
+    "schedule": "flowsdk.decorators.schedule",
     "Metaflow": "flowsdk.client",
     "Flow": "flowsdk.client",
     "Run": "flowsdk.client",
@@ -46,10 +46,15 @@ if TYPE_CHECKING:
         Task,
         default_metadata,
         get_metadata,
-        metadata,
     )
+    from flowsdk.client.selection import metadata
     from flowsdk.current_task import current
-    from flowsdk.decorators import batch, environment, resources, retry, schedule, timeout
+    from flowsdk.decorators.batch import batch
+    from flowsdk.decorators.environment import environment
+    from flowsdk.decorators.resources import resources
+    from flowsdk.decorators.retry import retry
+    from flowsdk.decorators.schedule import schedule
+    from flowsdk.decorators.timeout import timeout
     from flowsdk.flow import FlowSpec
     from flowsdk.parameters import JSONType, Parameter
     from flowsdk.steps import step

@@ -97,4 +97,7 @@ def task_spec(
         environment=dict(settings.environment),
         origin_run=run.origin.split("/")[1] if run.origin else None,
         facts=dict(facts or {}),
+        decorators=run.decorators,
+        configs=dict(run.configs),
+        catches=settings.catches,
     )

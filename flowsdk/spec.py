@@ -151,6 +151,8 @@ class RunSpec(Document):
         tags: Given when the run was started.
         system_tags: Set by flowsdk.
         origin: ``flow/run`` that this run resumes, or None.
+        decorators: Added to every step that has none of the kind, each as ``--with`` takes it.
+        configs: Value of every Config of the flow, as JSON.
     """
 
     flow: str
@@ -164,10 +166,12 @@ class RunSpec(Document):
     tags: tuple[str, ...] = ()
     system_tags: tuple[str, ...] = ()
     origin: str | None = None
+    decorators: tuple[str, ...] = ()
+    configs: Mapping[str, Any] = field(default_factory=dict)
 
     @classmethod
     def _build(cls, values: dict[str, Any]) -> RunSpec:
-        for name in ("tags", "system_tags"):
+        for name in ("tags", "system_tags", "decorators"):
             values[name] = tuple(values[name])
         return cls(**values)
 
@@ -212,6 +216,10 @@ class TaskSpec(Document):
         environment: Set in ``os.environ`` before user code runs.
         origin_run: Run id that is being resumed, or None.
         facts: What the launcher knows and ``current`` shows, e.g. Airflow's logical date.
+        iteration: How often a step that loops to itself has run before in the same place.
+        decorators: As in RunSpec.
+        configs: As in RunSpec.
+        catches: Whether a step that dies for the last time is to end by its ``@catch``.
     """
 
     flow: str
@@ -235,6 +243,10 @@ class TaskSpec(Document):
     environment: Mapping[str, str] = field(default_factory=dict)
     origin_run: str | None = None
     facts: Mapping[str, Any] = field(default_factory=dict)
+    iteration: int = 0
+    decorators: tuple[str, ...] = ()
+    configs: Mapping[str, Any] = field(default_factory=dict)
+    catches: bool = False
 
     @property
     def ref(self) -> TaskRef:
@@ -250,7 +262,8 @@ class TaskSpec(Document):
     def _build(cls, values: dict[str, Any]) -> TaskSpec:
         values["parents"] = tuple(TaskRef.parse(p) for p in values["parents"])
         values["foreach"] = tuple(ForeachFrame(**f) for f in values["foreach"])
-        values["tags"] = tuple(values["tags"])
+        for name in ("tags", "decorators"):
+            values[name] = tuple(values[name])
         return cls(**values)
 
 
@@ -276,6 +289,8 @@ class TaskResult(Document):
         batch_job: AWS Batch job id, or None.
         code: Key of the code package, or None.
         versions: Of python and flowsdk.
+        origin: ``flow/run/step/task/attempt`` that a resumed run has this result from, or None.
+        caught: The error that ``@catch`` has turned into a success, or None.
     """
 
     flow: str
@@ -295,6 +310,8 @@ class TaskResult(Document):
     batch_job: str | None = None
     code: str | None = None
     versions: Mapping[str, str] = field(default_factory=dict)
+    origin: str | None = None
+    caught: ErrorInfo | None = None
 
     @property
     def ref(self) -> TaskRef:
@@ -313,8 +330,9 @@ class TaskResult(Document):
 
     @classmethod
     def _build(cls, values: dict[str, Any]) -> TaskResult:
-        error, splits = values["error"], values["splits"]
-        values["error"] = ErrorInfo(**error) if error else None
+        splits = values["splits"]
+        for name in ("error", "caught"):
+            values[name] = ErrorInfo(**values[name]) if values.get(name) else None
         if splits:
             values["splits"] = Splits(**{**splits, "labels": tuple(splits["labels"])})
         values["artifacts"] = {n: ArtifactRef(**a) for n, a in values["artifacts"].items()}

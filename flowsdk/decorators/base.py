@@ -4,11 +4,16 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Callable, Mapping
-from typing import Any, ClassVar, TypeVar
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import AbstractContextManager
+from typing import TYPE_CHECKING, Any, ClassVar, TypeVar
 
 from flowsdk.exception import DecoratorError, did_you_mean
 from flowsdk.registry import notify
+
+if TYPE_CHECKING:
+    from flowsdk.decorators.running import RunningTask
+    from flowsdk.spec import TaskResult
 
 #: Between the attributes of ``--with``; not the commas inside a value.
 _NEXT_ATTRIBUTE = re.compile(r",(?=\s*\w+\s*=)|,$")
@@ -61,7 +66,31 @@ class Decorator:
 
 
 class StepDecorator(Decorator):
-    """A decorator of steps, kept in the step's ``decorators``."""
+    """A decorator of steps, kept in the step's ``decorators``.
+
+    One that only says how a step is to be launched has attributes and nothing else. One that acts
+    where the step runs overrides :meth:`around` or :meth:`finished`.
+    """
+
+    #: Whether a step may have several of the kind.
+    allow_multiple: ClassVar[bool] = False
+
+    def around(self, task: RunningTask) -> AbstractContextManager[Any] | None:  # noqa: ARG002
+        """What is entered before the step's code and left after it; None for nothing.
+
+        The decorator written first is the outermost. What the step raises passes through, and a
+        context manager that suppresses it makes the step succeed, with the transition that
+        ``task.go_on`` has been given, else the one that the source says.
+        """
+        return None
+
+    def finished(self, task: RunningTask, result: TaskResult) -> None:
+        """Called in the task's process once its artifacts are stored, before the result is.
+
+        Args:
+            task: The task.
+            result: What is about to be committed, of a success or of a failure.
+        """
 
     def attach(self, function: F) -> F:
         """Add this to a step.
@@ -75,10 +104,15 @@ class StepDecorator(Decorator):
                 f"@step closest to the function, below @{self.name}."
             )
         decorators: list[StepDecorator] = function.decorators  # type: ignore[attr-defined]
-        if any(other.name == self.name for other in decorators):
+        if not self.allow_multiple and any(other.name == self.name for other in decorators):
             raise self.error(f"found twice on step {function.__name__!r}. Remove one.")
         decorators.append(self)
         return function
+
+    def spec(self) -> str:
+        """This decorator as ``--with`` takes it; :func:`parse_spec` reads it back."""
+        given = {k: v for k, v in self.attributes.items() if v != self.defaults.get(k)}
+        return f"{self.name}:{json.dumps(given, sort_keys=True)}" if given else self.name
 
     @classmethod
     def decorate(cls, function: Any = None, **attributes: Any) -> Any:
@@ -117,11 +151,33 @@ class FlowDecorator(Decorator):
         return cls(**attributes).attach
 
 
+def decorators_of(
+    flow: type, step: str, extra: Sequence[StepDecorator] = ()
+) -> list[StepDecorator]:
+    """The decorators in effect on a step, the outermost first.
+
+    Args:
+        flow: The flow class.
+        step: Name of the step.
+        extra: Decorators from ``--with``; a decorator on the step itself wins over one of the kind.
+
+    Raises:
+        DecoratorError: The flow has no such step.
+    """
+    function: Any = getattr(flow, step, None)
+    if not getattr(function, "is_step", False):
+        raise DecoratorError(f"Flow {flow.__name__} has no step {step!r}.")
+    own: list[StepDecorator] = function.decorators[::-1]
+    kinds = {decorator.name for decorator in own}
+    return [*(decorator for decorator in extra if decorator.name not in kinds), *own]
+
+
 def parse_spec(text: str, known: Mapping[str, type[StepDecorator]]) -> StepDecorator:
     """The decorator that ``--with`` names, as ``name`` or ``name:key=value,key=value``.
 
     Args:
-        text: The option's value. Values are JSON where they can be, else text.
+        text: The option's value. Values are JSON where they can be, else text. All of them may be
+            one JSON object, as :meth:`StepDecorator.spec` writes it.
         known: The decorators there are, by name.
 
     Raises:
@@ -132,6 +188,11 @@ def parse_spec(text: str, known: Mapping[str, type[StepDecorator]]) -> StepDecor
         raise DecoratorError(
             f"--with {text}: there is no step decorator {name!r}.{did_you_mean(name, known)}"
         )
+    if rest.startswith("{"):
+        try:
+            return known[name](**json.loads(rest))
+        except ValueError as error:
+            raise DecoratorError(f"--with {text}: not JSON ({error}).") from error
     attributes = {}
     for part in filter(None, _NEXT_ATTRIBUTE.split(rest)):
         key, equals, value = part.partition("=")

@@ -6,10 +6,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from flowsdk.decorators.base import StepDecorator
+from flowsdk.decorators.base import StepDecorator, decorators_of
 from flowsdk.decorators.schedule import Schedule, ScheduleSettings
 from flowsdk.decorators.timeout import Timeout
-from flowsdk.exception import DecoratorError
 
 
 @dataclass(frozen=True)
@@ -42,6 +41,7 @@ class StepSettings:
         timeout_seconds: Or None for no limit.
         environment: Environment variables of the task.
         on_batch: Whether the step has ``@batch``.
+        catches: Whether the step has ``@catch``.
     """
 
     cpu: float = 1
@@ -69,6 +69,7 @@ class StepSettings:
     timeout_seconds: int | None = None
     environment: Mapping[str, str] = field(default_factory=dict)
     on_batch: bool = False
+    catches: bool = False
 
 
 def step_settings(flow: type, step: str, extra: Sequence[StepDecorator] = ()) -> StepSettings:
@@ -85,11 +86,7 @@ def step_settings(flow: type, step: str, extra: Sequence[StepDecorator] = ()) ->
     Raises:
         DecoratorError: The step does not exist, or its decorators do not go together.
     """
-    function = getattr(flow, step, None)
-    if not getattr(function, "is_step", False):
-        raise DecoratorError(f"Flow {flow.__name__} has no step {step!r}.")
-    found = {decorator.name: decorator for decorator in extra}
-    found |= {decorator.name: decorator for decorator in function.decorators}  # type: ignore[union-attr]
+    found = {decorator.name: decorator for decorator in decorators_of(flow, step, extra)}
     attributes = {name: decorator.attributes for name, decorator in found.items()}
     retry = attributes.get("retry", {})
     timeout = found.get("timeout")
@@ -102,6 +99,7 @@ def step_settings(flow: type, step: str, extra: Sequence[StepDecorator] = ()) ->
         timeout_seconds=timeout.total_seconds if isinstance(timeout, Timeout) else None,
         environment={key: str(value) for key, value in variables.items()},
         on_batch="batch" in found,
+        catches="catch" in found,
     )
 
 

@@ -115,6 +115,7 @@ class LocalRun:
                 f"user:{user_name()}",
                 "runtime:local",
             ),
+            decorators=tuple(decorator.spec() for decorator in options.decorators),
         )
         self._launchers = self._make_launchers(flow, on_lines)
 

@@ -7,6 +7,7 @@ import platform
 import socket
 import tempfile
 from collections.abc import Mapping
+from contextlib import ExitStack
 from datetime import datetime, timezone
 from typing import Any, Literal
 
@@ -14,7 +15,10 @@ from flowsdk.artifacts.scope import Scope
 from flowsdk.artifacts.splits import split_values, store_splits
 from flowsdk.current_task import current
 from flowsdk.datastore import FlowDatastore
-from flowsdk.exception import FlowException, InvalidNextException
+from flowsdk.decorators import STEP_DECORATORS, StepDecorator, parse_spec
+from flowsdk.decorators.base import decorators_of
+from flowsdk.decorators.running import RunningTask
+from flowsdk.exception import FlowException, InvalidNextException, TaskFailed
 from flowsdk.flow import FlowSpec, FlowTask, constants_of, graph_of
 from flowsdk.parameters import Parameter
 from flowsdk.runtime.errors import describe
@@ -33,7 +37,9 @@ def utc_now() -> str:
     return datetime.now(timezone.utc).isoformat()
 
 
-def run_task(spec: TaskSpec, flow: type[FlowSpec], store: FlowDatastore) -> TaskResult:
+def run_task(
+    spec: TaskSpec, flow: type[FlowSpec], store: FlowDatastore, lost: ErrorInfo | None = None
+) -> TaskResult:
     """Run one task and store its artifacts; the result is returned, not yet stored.
 
     Whatever goes wrong is in the result: this raises nothing but what ends the process.
@@ -42,6 +48,8 @@ def run_task(spec: TaskSpec, flow: type[FlowSpec], store: FlowDatastore) -> Task
         spec: What to run.
         flow: The flow class.
         store: The flow's datastore.
+        lost: Why the process of this attempt has died, if it has: only what the step's decorators
+            do about it is run then.
     """
     started_at = utc_now()
     try:
@@ -49,7 +57,7 @@ def run_task(spec: TaskSpec, flow: type[FlowSpec], store: FlowDatastore) -> Task
             tempfile.TemporaryDirectory(prefix="flowsdk-", ignore_cleanup_errors=True) as tempdir,
             interruptible(spec.step, spec.timeout_seconds),
         ):
-            return _Attempt(spec, flow, store, tempdir).run(started_at)
+            return _Attempt(spec, flow, store, tempdir, lost).run(started_at)
     except BaseException as error:  # noqa: BLE001  # user code may raise anything
         return failed_result(spec, describe(error), started_at)
     finally:
@@ -84,12 +92,18 @@ def _identity(spec: TaskSpec) -> dict[str, Any]:
 
 class _Attempt:
     def __init__(
-        self, spec: TaskSpec, flow: type[FlowSpec], store: FlowDatastore, tempdir: str
+        self,
+        spec: TaskSpec,
+        flow: type[FlowSpec],
+        store: FlowDatastore,
+        tempdir: str,
+        lost: ErrorInfo | None,
     ) -> None:
         self.spec = spec
         self.flow = flow
         self.store = store
         self.tempdir = tempdir
+        self.lost = lost
         self.kinds: dict[str, Literal["parameter", "constant"]] = {}
 
     def run(self, started_at: str) -> TaskResult:
@@ -107,28 +121,45 @@ class _Attempt:
         parameters = [name for name, ref in inherited.items() if ref.kind == "parameter"]
         parameters += [name for name, kind in self.kinds.items() if kind == "parameter"]
         current._begin(spec, parameters, self.tempdir)
-        method = getattr(obj, spec.step)
-        try:
-            if spec.is_join:
-                method(Inputs(self.flow, self.store, parents))
-            else:
-                method()
-        except SystemExit as error:
-            raise StepExited(
-                f"Step {spec.step!r} called sys.exit({error.code!r}). Return from the step, or raise "
-                f"an exception to make it fail."
-            ) from error
+        inputs = Inputs(self.flow, self.store, parents) if spec.is_join else None
+        running = RunningTask(spec, obj, inputs, self.store, self.lost)
+        decorators = decorators_of(self.flow, spec.step, _added(spec))
+        with ExitStack() as stack:
+            for decorator in decorators:
+                if around := decorator.around(running):
+                    stack.enter_context(around)
+            self._call(running)
         splits = self._finish_transition(obj, task)
         artifacts = scope.changed(obj._values(), task.loaded, str(spec.ref), self.kinds)
-        return TaskResult(
+        result = TaskResult(
             status="succeeded",
             started_at=started_at,
             finished_at=utc_now(),
             artifacts={**scope.refs, **artifacts},
             next=task.next or (),
             splits=splits,
+            caught=running.caught,
             **_identity(spec),
         )
+        for decorator in decorators:
+            decorator.finished(running, result)
+        return result
+
+    def _call(self, running: RunningTask) -> None:
+        """The step's own code."""
+        if self.lost is not None:
+            error = self.lost
+            raise TaskFailed(error.message, error.kind, error.type, error.traceback)
+        if running.skip:
+            return
+        method = getattr(running.flow, self.spec.step)
+        try:
+            method(*(() if running.inputs is None else (running.inputs,)))
+        except SystemExit as error:
+            raise StepExited(
+                f"Step {self.spec.step!r} called sys.exit({error.code!r}). Return from the step, or "
+                f"raise an exception to make it fail."
+            ) from error
 
     def _inherited(self, parents: list[TaskResult]) -> dict[str, ArtifactRef]:
         """A join inherits only parameters and constants; other steps inherit everything."""
@@ -171,6 +202,11 @@ class _Attempt:
             # A generator is used up by now and cannot be stored: its elements are the artifact.
             obj.__dict__[task.foreach] = values
         return store_splits(self.store.blobs, task.foreach, values)
+
+
+def _added(spec: TaskSpec) -> list[StepDecorator]:
+    """The decorators that the run's ``--with`` adds."""
+    return [parse_spec(text, STEP_DECORATORS) for text in spec.decorators]
 
 
 def _parameter_attributes(flow: type[FlowSpec]) -> Mapping[str, str]:
