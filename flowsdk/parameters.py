@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import getpass
 import json
 import math
 import re
@@ -12,6 +11,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from flowsdk.exception import ParameterError, did_you_mean
+from flowsdk.identity import user_name
 
 #: Options of the command line, which a parameter would hide.
 RESERVED_PARAMETERS = frozenset(
@@ -294,7 +294,7 @@ def _resolve(
     default = parameter.default
     if callable(default):
         try:
-            default = default(ParameterContext(flow.__name__, _user(env), name))
+            default = default(ParameterContext(flow.__name__, user_name(env), name))
         except Exception as error:  # a user's function may raise anything
             raise ParameterError(
                 f"Parameter {name!r} ({parameter.location}): its default failed with "
@@ -305,13 +305,6 @@ def _resolve(
     if parameter.required:
         raise ParameterError(f"Parameter {name!r}: found no value, expected one: --{name} VALUE.")
     return None
-
-
-def _user(env: Mapping[str, str]) -> str:
-    try:
-        return env.get("FLOWSDK_USER") or env.get("METAFLOW_USER") or getpass.getuser()
-    except (KeyError, OSError):  # a container's user may have no name
-        return "unknown"
 
 
 def _type_name(kind: Any) -> str:

@@ -9,6 +9,13 @@ from flowsdk import lint
 from flowsdk.flow import FlowSpec, graph_of
 
 
+def add_arguments(parser: argparse.ArgumentParser, flow: type[FlowSpec]) -> None:  # noqa: ARG001
+    """The options of ``check``."""
+    parser.add_argument("--warnings", action=argparse.BooleanOptionalAction,
+                        help="accepted for Metaflow's sake: every problem is always "
+                        "reported, and there are no mere warnings")  # fmt: skip
+
+
 def execute(flow: type[FlowSpec], args: argparse.Namespace) -> int:
     """Say whether the flow is well formed, and what else there is to do with it."""
     validate(flow, quiet=args.quiet)

@@ -4,29 +4,27 @@ from __future__ import annotations
 
 import argparse
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import Any
 
-from flowsdk.cli import check, dump, logs, run, show
+from flowsdk.cli.commands import Command, CommandLine
 from flowsdk.cli.ending import exit_code
 from flowsdk.cli.parser import Parser
 from flowsdk.exception import UsageError
 from flowsdk.flow import FlowSpec
+from flowsdk.identity import user_name
 from flowsdk.local.root import default_root, s3_root
-from flowsdk.local.run import user_name
 from flowsdk.version import VERSION
 
-Command = Callable[[type[FlowSpec], argparse.Namespace], int]
-
-#: Name → what to call and what it does.
-_COMMANDS: dict[str, tuple[Command, str]] = {
-    "run": (run.execute, "run the flow here"),
-    "show": (show.execute, "show the steps of the flow"),
-    "check": (check.execute, "look for problems in the flow (the default)"),
-    "dump": (dump.execute, "print the artifacts of a task or of all tasks of a step"),
-    "logs": (logs.execute, "print the logs of a task or of all tasks of a step"),
+#: What a command's module exports is said by :class:`~flowsdk.cli.commands.Command`; the context is
+#: the flow class.
+COMMANDS = {
+    "run": Command("flowsdk.cli.run", "run the flow here"),
+    "check": Command("flowsdk.cli.check", "look for problems in the flow (the default)"),
+    "show": Command("flowsdk.cli.show", "show the steps of the flow"),
+    "dump": Command("flowsdk.cli.dump", "print the artifacts of a task or of all tasks of a step"),
+    "logs": Command("flowsdk.cli.logs", "print the logs of a task or of all tasks of a step"),
 }
-_ARGUMENTS = {"run": run.add_arguments, "dump": dump.add_arguments, "logs": logs.add_arguments}
 
 
 def main(flow: type[FlowSpec], argv: Sequence[str] | None = None) -> int:
@@ -43,24 +41,23 @@ def main(flow: type[FlowSpec], argv: Sequence[str] | None = None) -> int:
     return exit_code(lambda: _execute(flow, arguments))
 
 
+def command_line(flow: type[FlowSpec]) -> CommandLine:
+    """The commands and options of a flow's file."""
+    return CommandLine(_parser(flow), COMMANDS, flow)
+
+
 def _execute(flow: type[FlowSpec], arguments: list[str]) -> int:
-    parser = _parser(flow)
-    args = parser.parse_args(arguments)
-    if args.command == "help":
-        parser.print_help()
+    line = command_line(flow)
+    args = line.parse(arguments)
+    if line.answer(args):
         return 0
-    if args.command == "version":
-        sys.stdout.write(f"{VERSION}\n")
-        return 0
+    args.command = args.command or "check"
     args.decorators = _decorators([*args.with_before, *getattr(args, "with_after", ())])
     args.root_given = bool(args.datastore_root or args.datastore)
     args.datastore_root = _root(args)
     if not args.quiet:
         sys.stderr.write(f"flowsdk {VERSION} executing {flow.__name__} for user:{user_name()}\n")
-    if args.command == "run":
-        check.validate(flow, quiet=args.quiet)
-    command, _ = _COMMANDS[args.command or "check"]
-    return command(flow, args)
+    return line.execute(args)
 
 
 def _parser(flow: type[FlowSpec]) -> Parser:
@@ -81,17 +78,20 @@ def _parser(flow: type[FlowSpec]) -> Parser:
     parser.add_argument("--with", action="append", default=[], dest="with_before", metavar="DECO",
                         help="add a decorator to every step, as retry or "
                         "resources:memory=8192; may be repeated")  # fmt: skip
-    commands = parser.add_subparsers(dest="command", metavar="COMMAND", title="commands")
-    for name, (_, summary) in _COMMANDS.items():
-        command = commands.add_parser(name, help=summary, description=f"{summary.capitalize()}.")
-        if name in _ARGUMENTS:
-            _ARGUMENTS[name](command, flow)
-        if name == "run":
-            command.add_argument("--with", action="append", default=[], dest="with_after",
-                                 metavar="DECO", help="as before the command")  # fmt: skip
-    commands.add_parser("version", help="print the version of flowsdk")
-    commands.add_parser("help", help="show all commands and options")
+    _add_accepted_options(parser)
     return parser
+
+
+def _add_accepted_options(parser: Parser) -> None:
+    """Options of Metaflow's for what is not here: scripts that pass them go on working."""
+    group = parser.add_argument_group(
+        "accepted for Metaflow's sake", "These change nothing: flowsdk has no use for them."
+    )
+    group.add_argument("--environment", choices=("local",), default="local")
+    group.add_argument("--package-suffixes", metavar="SUFFIXES")
+    group.add_argument("--pylint", action=argparse.BooleanOptionalAction)
+    group.add_argument("--event-logger", metavar="NAME")
+    group.add_argument("--monitor", metavar="NAME")
 
 
 def _root(args: argparse.Namespace) -> str:

@@ -5,12 +5,24 @@ from __future__ import annotations
 import argparse
 import re
 import sys
-from collections.abc import Sequence
-from typing import Any, NoReturn
+from collections.abc import Iterator, Sequence
+from typing import Any, NamedTuple, NoReturn
 
 from flowsdk.exception import did_you_mean
 
 _BAD_CHOICE = re.compile(r"invalid choice: '?(?P<found>[^' ]+)'? \(choose from (?P<known>.*)\)")
+
+
+class Leading(NamedTuple):
+    """What comes first on a command line.
+
+    Attributes:
+        unknown: The first option before the command that does not exist, or None.
+        command: The command, or None.
+    """
+
+    unknown: str | None
+    command: str | None
 
 
 class Parser(argparse.ArgumentParser):
@@ -25,11 +37,12 @@ class Parser(argparse.ArgumentParser):
     ) -> argparse.Namespace:
         """The parsed arguments; exits with code 2 if there are any that nothing takes."""
         words = list(sys.argv[1:] if args is None else args)
-        if unknown := self._unknown_leading_option(words):
-            self._refuse([unknown], None)
+        # argparse would take the value after such an option for the command, and complain of that.
+        if unknown := self.leading(words).unknown:
+            self._refuse([unknown], words)
         found, rest = self.parse_known_args(words)
         if rest:
-            self._refuse(rest, getattr(found, "command", None))
+            self._refuse(rest, words)
         return found
 
     def error(self, message: str) -> NoReturn:
@@ -39,28 +52,38 @@ class Parser(argparse.ArgumentParser):
             message = f"{message}.{did_you_mean(match['found'], known)}"
         super().error(message)
 
-    def _refuse(self, words: Sequence[str], command: str | None) -> NoReturn:
-        known = [*self._option_string_actions]
+    def leading(self, words: Sequence[str]) -> Leading:
+        """The command and what is wrong with the options before it."""
+        rest = iter(words)
+        for word in rest:
+            if not word.startswith("-"):
+                return Leading(None, word)
+            name, equals, _ = word.partition("=")
+            action = self._option_string_actions.get(name)
+            if action is None:
+                return Leading(name, None)
+            if not equals:
+                for _ in range(action.nargs if isinstance(action.nargs, int) else 1):
+                    next(rest, None)
+        return Leading(None, None)
+
+    @property
+    def subparsers(self) -> dict[str, Parser]:
+        """The parsers of the commands, by name; empty where there are none."""
         for action in self._actions:
-            if isinstance(action, argparse._SubParsersAction) and command in action.choices:
-                known += action.choices[command]._option_string_actions
+            if isinstance(action, argparse._SubParsersAction):
+                return dict(action.choices)
+        return {}
+
+    def _refuse(self, words: Sequence[str], line: Sequence[str]) -> NoReturn:
+        known = list(self._known_options(line))
         options = [word.partition("=")[0] for word in words if word.startswith("-")]
         hints = "".join(did_you_mean(option, known) for option in options)
         self.error(f"unrecognized arguments: {' '.join(words)}.{hints}")
 
-    def _unknown_leading_option(self, words: Sequence[str]) -> str | None:
-        """The first unknown option before the command.
-
-        argparse would take the value after such an option for the command, and complain of that.
-        """
-        rest = iter(words)
-        for word in rest:
-            if not word.startswith("-"):
-                break
-            name, equals, _ = word.partition("=")
-            action = self._option_string_actions.get(name)
-            if action is None:
-                return name
-            if action.nargs != 0 and not equals:
-                next(rest, None)
-        return None
+    def _known_options(self, line: Sequence[str]) -> Iterator[str]:
+        """The options of this parser and of the commands that the line names."""
+        yield from self._option_string_actions
+        for name, parser in self.subparsers.items():
+            if name in line:
+                yield from parser._known_options(line)

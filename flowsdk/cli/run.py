@@ -14,6 +14,7 @@ from pathlib import Path
 from types import FrameType
 from typing import Any
 
+from flowsdk.cli.check import validate
 from flowsdk.exception import ParameterError
 from flowsdk.flow import FlowSpec
 from flowsdk.local.run import LocalRun, RunOptions
@@ -33,6 +34,8 @@ def add_arguments(parser: argparse.ArgumentParser, flow: type[FlowSpec]) -> None
                         help="tag the run; may be repeated")  # fmt: skip
     parser.add_argument("--run-id-file", type=Path, default=None, metavar="FILE",
                         help="write the run id to this file when the run starts")  # fmt: skip
+    parser.add_argument("--with", action="append", default=[], dest="with_after",
+                        metavar="DECO", help="as before the command")  # fmt: skip
     group = parser.add_argument_group("parameters of the flow")
     for parameter in collect_parameters(flow).values():
         group.add_argument(
@@ -46,6 +49,7 @@ def add_arguments(parser: argparse.ArgumentParser, flow: type[FlowSpec]) -> None
 
 def execute(flow: type[FlowSpec], args: argparse.Namespace) -> int:
     """Run the flow; 0 if it succeeded, 1 if it failed, 2 if a parameter is wrong."""
+    validate(flow, quiet=args.quiet)
     prefix = "parameter:"
     given = {
         name.removeprefix(prefix): value

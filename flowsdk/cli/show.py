@@ -9,6 +9,10 @@ from textwrap import indent
 from flowsdk.flow import FlowSpec, graph_of
 
 
+def add_arguments(parser: argparse.ArgumentParser, flow: type[FlowSpec]) -> None:
+    """``show`` has no options."""
+
+
 def execute(flow: type[FlowSpec], args: argparse.Namespace) -> int:  # noqa: ARG001  # a command's shape
     """Print the flow's description and its steps in the order in which they run."""
     graph = graph_of(flow)

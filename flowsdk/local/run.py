@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import getpass
-import os
 import platform
 import secrets
 import sys
@@ -19,6 +17,7 @@ from flowsdk.decorators.base import StepDecorator
 from flowsdk.decorators.settings import StepSettings, step_settings
 from flowsdk.exception import UsageError
 from flowsdk.flow import FlowSpec, graph_of
+from flowsdk.identity import user_name
 from flowsdk.lint import validate
 from flowsdk.local.launchers import ForkLauncher, Launcher, OnLines
 from flowsdk.local.scheduler import Listener, Scheduler
@@ -163,8 +162,3 @@ def new_run_id() -> str:
     """A run id that sorts by time: UTC to the microsecond and a random suffix."""
     now = datetime.now(timezone.utc)
     return f"{now:%Y%m%dT%H%M%S}.{now.microsecond:06d}-{secrets.token_hex(2)}"
-
-
-def user_name() -> str:
-    """Who runs flows here: FLOWSDK_USER, METAFLOW_USER, or the login name."""
-    return os.environ.get("FLOWSDK_USER") or os.environ.get("METAFLOW_USER") or getpass.getuser()

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from flowsdk import FlowSpec, __version__, step
-from flowsdk.cli import flow as flow_cli
+from flowsdk.cli import run, show
 from flowsdk.exception import DatastoreError
 from tests.flowsdk.cli.conftest import Cli
 from tests.flowsdk.client import hello_flow
@@ -111,7 +111,7 @@ def seen(monkeypatch: pytest.MonkeyPatch) -> list[argparse.Namespace]:
         calls.append(args)
         return 0
 
-    monkeypatch.setitem(flow_cli._COMMANDS, "run", (execute, "run the flow here"))
+    monkeypatch.setattr(run, "execute", execute)
     return calls
 
 
@@ -153,7 +153,7 @@ def test_errors_of_the_platform_end_with_1(cli: Cli, monkeypatch: pytest.MonkeyP
     def execute(flow: type[FlowSpec], args: argparse.Namespace) -> int:
         raise DatastoreError("The disk is full.\nDelete something.")
 
-    monkeypatch.setitem(flow_cli._COMMANDS, "show", (execute, ""))
+    monkeypatch.setattr(show, "execute", execute)
     outcome = cli("--quiet", "show")
     assert outcome.code == 1
     assert outcome.err == "Datastore error:\n    The disk is full.\n    Delete something.\n"
@@ -163,8 +163,29 @@ def test_an_interrupt_ends_with_130(cli: Cli, monkeypatch: pytest.MonkeyPatch) -
     def execute(flow: type[FlowSpec], args: argparse.Namespace) -> int:
         raise KeyboardInterrupt
 
-    monkeypatch.setitem(flow_cli._COMMANDS, "show", (execute, ""))
+    monkeypatch.setattr(show, "execute", execute)
     assert cli("--quiet", "show").code == 130
+
+
+def test_only_the_chosen_command_is_imported(tmp_path: Path) -> None:
+    code = (
+        "import runpy, sys; sys.argv = ['hello_flow.py', 'show']\n"
+        f"try: runpy.run_path({str(hello_flow.__file__)!r}, run_name='__main__')\n"
+        "except SystemExit as end: assert not end.code\n"
+        "print(*sorted(name for name in sys.modules if name.startswith('flowsdk.')))"
+    )
+    root = str(Path(__file__).parents[3])
+    done = subprocess.run(
+        [sys.executable, "-c", code],
+        cwd=tmp_path,
+        env={**os.environ, "PYTHONPATH": root},
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    imported = done.stdout.splitlines()[-1].split()
+    assert "flowsdk.cli.show" in imported
+    assert not {"flowsdk.cli.run", "flowsdk.cli.dump", "flowsdk.client"} & set(imported)
 
 
 def _python(*arguments: str, cwd: Path) -> subprocess.CompletedProcess[str]:
