@@ -15,6 +15,8 @@ from flowsdk.exception import (
 from flowsdk.registry import notify
 
 if TYPE_CHECKING:
+    from types import FrameType
+
     from flowsdk.artifacts.scope import Scope
     from flowsdk.graph import FlowGraph
     from flowsdk.runtime.inputs import Inputs
@@ -144,6 +146,7 @@ class FlowSpec:
                 f"self.{name} cannot be a flow or the inputs of a join ({_caller()}): flows cannot "
                 f"be stored. Assign the artifacts that you need one by one."
             )
+        self.__task.note_place(name, sys._getframe(1))
         self.__dict__[name] = value
 
     def __delattr__(self, name: str) -> None:
@@ -192,9 +195,19 @@ class FlowTask:
         self.scope = scope
         self.frames = tuple(frames)
         self.loaded: dict[str, Any] = {}
+        self._places: dict[str, tuple[str, int]] = {}
         self.next: tuple[str, ...] | None = None
         self.foreach: str | None = None
         self._stack: list[tuple[int, int, Any]] | None = None
+
+    def note_place(self, name: str, frame: FrameType) -> None:
+        """Remember the line that assigns an artifact, for errors."""
+        if self.scope is not None:
+            self._places[name] = (frame.f_code.co_filename, frame.f_lineno)
+
+    def places(self) -> dict[str, str]:
+        """Where each artifact was assigned last, as ``file:line``."""
+        return {name: f"{file}:{line}" for name, (file, line) in self._places.items()}
 
     def split_value(self) -> Any:
         """The element of the innermost foreach, or None."""

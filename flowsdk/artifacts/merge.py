@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
+from flowsdk.artifacts.equality import canonical_digest
 from flowsdk.artifacts.scope import Scope
 from flowsdk.exception import (
     FlowException,
@@ -40,11 +41,11 @@ def merge(
         )
     if include and exclude:
         raise FlowException("merge_artifacts() takes either 'include' or 'exclude', found both.")
-    available: dict[str, dict[str, ArtifactRef]] = {}
+    available: dict[str, dict[str, tuple[ArtifactRef, Scope]]] = {}
     for input_scope in inputs.scopes:
         for name, ref in input_scope.refs.items():
             if ref.kind == "artifact":
-                available.setdefault(name, {}).setdefault(ref.digest, ref)
+                available.setdefault(name, {}).setdefault(ref.digest, (ref, input_scope))
     missing = sorted(name for name in include if name not in available and name not in assigned)
     if missing:
         raise MissingInMergeArtifactsException(
@@ -57,10 +58,10 @@ def merge(
         for name in sorted(available)
         if name not in assigned and name not in exclude and (not include or name in include)
     ]
-    conflicts = [name for name in names if len(available[name]) > 1]
+    conflicts = [name for name in names if _disagree(name, available[name].values())]
     if conflicts:
         details = "; ".join(
-            f"{name!r} is {' or '.join(_shown(ref) for ref in available[name].values())}"
+            f"{name!r} is {' or '.join(_shown(ref) for ref, _ in available[name].values())}"
             for name in conflicts[:5]
         )
         raise UnhandledInMergeArtifactsException(
@@ -69,7 +70,18 @@ def merge(
             f"call, or exclude it.",
             conflicts,
         )
-    scope.refs.update({name: next(iter(available[name].values())) for name in names})
+    scope.refs.update({name: next(iter(available[name].values()))[0] for name in names})
+
+
+def _disagree(name: str, candidates: Collection[tuple[ArtifactRef, Scope]]) -> bool:
+    """Whether blobs that differ hold values that differ; they are loaded only to find that out."""
+    if len(candidates) == 1:
+        return False
+    if len({ref.type for ref, _ in candidates}) > 1:
+        return True
+    digests = (canonical_digest(scope.load(name)) for _, scope in candidates)
+    first = next(digests)
+    return first is None or any(digest != first for digest in digests)
 
 
 def _shown(ref: ArtifactRef) -> str:

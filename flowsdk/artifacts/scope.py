@@ -43,6 +43,8 @@ class Scope:
         self._siblings: Sequence[Scope] = ()
         self._position = 0
         self._ahead: dict[str, memoryview] = {}
+        #: Names of parameters and constants that the last :meth:`changed` found changed in place.
+        self.changed_in_vain: list[str] = []
 
     def load(self, name: str) -> Any:
         """The value of an artifact, freshly deserialized.
@@ -63,7 +65,8 @@ class Scope:
         values: Mapping[str, Any],
         loaded: Mapping[str, Any],
         origin: str,
-        kinds: Mapping[str, Literal["parameter", "constant"]],
+        kinds: Mapping[str, Literal["parameter", "constant"]] | None = None,
+        places: Mapping[str, str] | None = None,
     ) -> dict[str, ArtifactRef]:
         """Store the values that are new or changed.
 
@@ -71,7 +74,8 @@ class Scope:
             values: Everything that the flow object holds.
             loaded: The objects that were loaded from this scope, by name.
             origin: ``step/task/attempt`` of the task that stores them.
-            kinds: Of the names that are not ordinary artifacts.
+            kinds: Of the new names that are not ordinary artifacts.
+            places: Where values were assigned, as ``file:line``, for errors.
 
         Returns:
             A reference for every name in ``values``; the old one where nothing changed.
@@ -80,19 +84,23 @@ class Scope:
             UnpicklableArtifact: A value cannot be serialized. Nothing has been stored then.
         """
         refs: dict[str, ArtifactRef] = {}
+        self.changed_in_vain = []
         payloads: list[Payload] = []
         for name, value in values.items():
             old = self.refs.get(name)
-            if old and (old.kind != "artifact" or _same_atom(value, name, loaded)):
-                # Parameters and constants are read-only: a change in place stays in its step.
+            if old and _same_atom(value, name, loaded):
                 refs[name] = old
                 continue
-            payload = serialize(value, name)
+            payload = serialize(value, name, (places or {}).get(name, ""))
             if old and (
                 old.digest == payload.digest
                 or (name in loaded and loaded[name] is value and self._was_only_read(old, payload))
             ):
                 refs[name] = old
+                continue
+            if old and old.kind != "artifact":
+                refs[name] = old
+                self.changed_in_vain.append(name)
                 continue
             payloads.append(payload)
             refs[name] = ArtifactRef(
@@ -101,7 +109,7 @@ class Scope:
                 type=qualified_name(type(value)),
                 serializer=SERIALIZER,
                 origin=origin,
-                kind=kinds.get(name, "artifact"),
+                kind=(kinds or {}).get(name, "artifact"),
                 preview=preview(value),
             )
         self._store(payloads)

@@ -12,8 +12,10 @@ import io
 import pickle
 import struct
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from functools import cached_property
+from types import FunctionType
 from typing import Any
 
 from flowsdk.datastore.blobs import digest_of
@@ -51,12 +53,13 @@ class Payload:
         return digest_of(self.parts)
 
 
-def serialize(value: Any, name: str = "value") -> Payload:
+def serialize(value: Any, name: str = "value", where: str = "") -> Payload:
     """The payload of ``value``; it refers to the value's own buffers, which must not change.
 
     Args:
         value: Anything that pickle or cloudpickle can handle.
         name: What to call it in an error.
+        where: ``file:line`` at which it was assigned, for an error.
 
     Raises:
         UnpicklableArtifact: Neither can; the message names the member to blame.
@@ -67,11 +70,12 @@ def serialize(value: Any, name: str = "value") -> Payload:
     except RecursionError:
         raise
     except Exception as error:  # pickling runs arbitrary __reduce__ methods
-        path, culprit = _find_culprit(value, name)
+        path, culprit = _find_culprit(value, f"self.{name}")
+        assigned = f" (assigned at {where})" if where else ""
         raise UnpicklableArtifact(
-            f"Artifact {name!r} of type {_type_name(value)} cannot be serialized: {path} is a "
-            f"{_type_name(culprit)} ({error}). Assign something that can be pickled, or keep it in "
-            f"a local variable."
+            f"Artifact {name!r}{assigned}, of type {_type_name(value)}, cannot be serialized: "
+            f"{path} is a {_type_name(culprit)} ({error}). Assign something that can be pickled, or "
+            f"keep it in a local variable."
         ) from error
     sizes = [buffer.nbytes for buffer in buffers]
     head = _HEAD.pack(_VERSION, len(buffers), len(stream)) + struct.pack(f"<{len(sizes)}Q", *sizes)
@@ -165,10 +169,27 @@ def _members(value: Any) -> list[tuple[str, Any]]:
         return [(f"[{index}]", member) for index, member in enumerate(value)]
     if isinstance(value, (set, frozenset)):
         return [("{…}", member) for member in value]
+    if isinstance(value, FunctionType):
+        return _closure(value)
+    slots = [slot for kind in type(value).__mro__ for slot in _slots(kind) if hasattr(value, slot)]
     state = getattr(value, "__dict__", None)
-    if isinstance(state, dict):
-        return [(f".{key}", member) for key, member in state.items()]
-    return []
+    members = state if isinstance(state, dict) else {}
+    return [(f".{key}", member) for key, member in members.items()] + [
+        (f".{slot}", getattr(value, slot)) for slot in slots
+    ]
+
+
+def _closure(function: FunctionType) -> list[tuple[str, Any]]:
+    found: list[tuple[str, Any]] = []
+    for name, cell in zip(function.__code__.co_freevars, function.__closure__ or (), strict=True):
+        with suppress(ValueError):  # a cell that has no value yet
+            found.append((f".<{name} of its closure>", cell.cell_contents))
+    return found
+
+
+def _slots(kind: type) -> Sequence[str]:
+    slots = kind.__dict__.get("__slots__", ())
+    return [slots] if isinstance(slots, str) else [s for s in slots if not s.startswith("__")]
 
 
 def _picklable(value: Any) -> bool:

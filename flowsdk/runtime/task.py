@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import platform
 import socket
+import sys
 import tempfile
 from collections.abc import Mapping
 from contextlib import ExitStack
@@ -104,7 +105,6 @@ class _Attempt:
         self.store = store
         self.tempdir = tempdir
         self.lost = lost
-        self.kinds: dict[str, Literal["parameter", "constant"]] = {}
 
     def run(self, started_at: str) -> TaskResult:
         spec = self.spec
@@ -116,10 +116,10 @@ class _Attempt:
         obj = self.flow(use_cli=False)
         obj._begin(task)
         if not spec.parents:
-            self._set_parameters(obj)
+            inherited = self._store_parameters()
+            scope.refs.update(inherited)
         os.environ.update(spec.environment)
         parameters = [name for name, ref in inherited.items() if ref.kind == "parameter"]
-        parameters += [name for name, kind in self.kinds.items() if kind == "parameter"]
         current._begin(spec, parameters, self.tempdir)
         inputs = Inputs(self.flow, self.store, parents) if spec.is_join else None
         running = RunningTask(spec, obj, inputs, self.store, self.lost)
@@ -130,7 +130,8 @@ class _Attempt:
                     stack.enter_context(around)
             self._call(running)
         splits = self._finish_transition(obj, task)
-        artifacts = scope.changed(obj._values(), task.loaded, str(spec.ref), self.kinds)
+        artifacts = scope.changed(obj._values(), task.loaded, str(spec.ref), places=task.places())
+        _warn_of(scope.changed_in_vain, spec.step)
         result = TaskResult(
             status="succeeded",
             started_at=started_at,
@@ -170,16 +171,22 @@ class _Attempt:
             return dict(refs)
         return {name: ref for name, ref in refs.items() if ref.kind != "artifact"}
 
-    def _set_parameters(self, obj: FlowSpec) -> None:
-        """In the start step, parameters and constants become artifacts of the run."""
+    def _store_parameters(self) -> dict[str, ArtifactRef]:
+        """In the start step, parameters and constants become artifacts of the run.
+
+        They are stored before the step runs: what it does to them in place is not theirs to keep.
+        """
+        kinds: dict[str, Literal["parameter", "constant"]] = {}
+        values: dict[str, Any] = {}
         attributes = _parameter_attributes(self.flow)
         for name, value in (self.spec.parameters or {}).items():
             attribute = attributes.get(name, name)
-            obj.__dict__[attribute] = value
-            self.kinds[attribute] = "parameter"
+            values[attribute] = value
+            kinds[attribute] = "parameter"
         for name, value in constants_of(self.flow).items():
-            obj.__dict__[name] = value
-            self.kinds[name] = "constant"
+            values[name] = value
+            kinds[name] = "constant"
+        return self.scope.changed(values, {}, str(self.spec.ref), kinds)
 
     def _finish_transition(self, obj: FlowSpec, task: FlowTask) -> Splits | None:
         node = graph_of(self.flow)[self.spec.step]
@@ -207,6 +214,15 @@ class _Attempt:
 def _added(spec: TaskSpec) -> list[StepDecorator]:
     """The decorators that the run's ``--with`` adds."""
     return [parse_spec(text, STEP_DECORATORS) for text in spec.decorators]
+
+
+def _warn_of(names: list[str], step: str) -> None:
+    """Tell of changes that nobody else will see; to undo them silently would be to lose data."""
+    for name in names:
+        sys.stderr.write(
+            f"Warning: step {step!r} changed self.{name} in place, which is a parameter or a "
+            f"constant of the flow: other steps see it unchanged. Copy it first.\n"
+        )
 
 
 def _parameter_attributes(flow: type[FlowSpec]) -> Mapping[str, str]:

@@ -59,6 +59,9 @@ def test_parameters_stay_what_they_were(store: FlowDatastore) -> None:
     refs = Scope(store.storage, store.blobs, {}).changed({"p": [1]}, {}, ORIGIN, {"p": "parameter"})
     scope = Scope(store.storage, store.blobs, refs)
     assert scope.changed({"p": [1, 2]}, {}, "end/0/0", {}) == refs
+    assert scope.changed_in_vain == ["p"]
+    assert scope.changed({"p": [1]}, {}, "end/0/0", {}) == refs
+    assert scope.changed_in_vain == []
     assert refs["p"].kind == "parameter"
 
 

@@ -82,9 +82,24 @@ def test_arrays_that_do_not_lie_in_one_piece(order: str) -> None:
 def test_the_member_to_blame_is_named() -> None:
     value = {"points": [Point(1), Point(2, extra={"lock": threading.Lock()})]}
     with pytest.raises(UnpicklableArtifact) as caught:
-        serialize(value, "model")
-    assert "Artifact 'model' of type dict" in str(caught.value)
-    assert "model['points'][1].extra['lock'] is a _thread.lock" in str(caught.value)
+        serialize(value, "model", "flow.py:7")
+    assert "Artifact 'model' (assigned at flow.py:7), of type dict" in str(caught.value)
+    assert "self.model['points'][1].extra['lock'] is a _thread.lock" in str(caught.value)
+
+
+class Slotted:
+    __slots__ = ("lock",)
+
+    def __init__(self) -> None:
+        self.lock = threading.Lock()
+
+
+def test_the_member_to_blame_may_be_in_a_slot_or_in_a_closure() -> None:
+    with pytest.raises(UnpicklableArtifact, match=r"self\.value\[0\]\.lock is a _thread\.lock"):
+        serialize([Slotted()])
+    lock = threading.Lock()
+    with pytest.raises(UnpicklableArtifact, match="self.value.<lock of its closure> is a _thread"):
+        serialize(lambda: lock)
 
 
 def test_other_formats_are_refused() -> None:

@@ -209,7 +209,7 @@ if __name__ == "__main__":
         ("os._exit(0)", "flowsdk.Exited: The task's process ended with exit code 0"),
         ("sys.exit(0)", "StepExited: Step 'start' called sys.exit(0)"),
         ("time.sleep(30)", "TimeoutException: Step 'start' ran longer than its @timeout of 1 s"),
-        ("self.lock = [threading.Lock()]", "UnpicklableArtifact: Artifact 'lock' of type list"),
+        ("self.lock = [threading.Lock()]", "UnpicklableArtifact: Artifact 'lock' (assigned at "),
         ("self.start = 1", "ReservedAttributeError: self.start cannot be assigned"),
         ("self.missing", "AttributeError: Flow Ends has no artifact 'missing' in step 'start'"),
         ("raise KeyboardInterrupt", "KeyboardInterrupt: "),
@@ -220,6 +220,35 @@ def test_however_a_step_ends_the_error_says_so(tmp_path: Path, body: str, error:
     done = run_flow(write_flow(tmp_path, ENDS.format(body=body)), "run")
     assert done.returncode == 1
     assert error in done.stderr.splitlines()[-1]
+
+
+def test_a_parameter_changed_in_place_is_unchanged_elsewhere_and_the_step_is_warned(
+    tmp_path: Path,
+) -> None:
+    flow = write_flow(
+        tmp_path,
+        """
+from flowsdk import FlowSpec, JSONType, Parameter, step
+
+class Ends(FlowSpec):
+    items = Parameter("items", default=[1], type=JSONType)
+
+    @step
+    def start(self):
+        self.items.append(2)
+        self.next(self.end)
+
+    @step
+    def end(self):
+        assert self.items == [1]
+
+if __name__ == "__main__":
+    Ends()
+""",
+    )
+    done = run_flow(flow, "run")
+    assert done.returncode == 0, done.stderr
+    assert "Warning: step 'start' changed self.items in place" in done.stdout
 
 
 def test_what_a_step_leaves_behind_does_not_hold_up_the_run(tmp_path: Path) -> None:
