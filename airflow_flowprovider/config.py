@@ -44,7 +44,7 @@ CONFIG_OPTIONS: dict[str, dict[str, Any]] = {
     "region_name": _option("AWS region; empty for the connection's.", "", example="eu-central-1"),
     "job_queue": _option("Job queue of steps that name none.", "", example="flows"),
     "image": _option(
-        "Container image of steps that name none. It needs Python and boto3.",
+        "Container image of steps that name none. It needs Python, boto3, cloudpickle and zstandard.",
         "",
         example="123456789012.dkr.ecr.eu-central-1.amazonaws.com/flows:1",
     ),

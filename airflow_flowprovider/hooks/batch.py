@@ -13,6 +13,8 @@ from flowsdk.aws_batch.jobs import BatchJobs
 
 #: Standard: adaptive would hold back all requests of a client after one was throttled.
 _CONFIG = Config(retries={"mode": "standard", "total_max_attempts": 8})
+#: For SubmitJob, see ``BatchJobs``.
+_ONCE = Config(retries={"total_max_attempts": 1})
 
 
 class FlowBatchHook(FlowAwsHook):
@@ -41,7 +43,7 @@ class FlowBatchHook(FlowAwsHook):
     @cached_property
     def jobs(self) -> BatchJobs:
         """Submit, find, describe and terminate jobs; safe to share between threads."""
-        return BatchJobs(self.conn)
+        return BatchJobs(self.conn, lambda: self.get_client_type(config=_ONCE))
 
     @property
     def region(self) -> str | None:

@@ -26,6 +26,7 @@ class FlowAwsHook(AwsBaseHook):
             connection = copy.copy(connection)
             connection.conn_type = "aws"
             # A field that was left empty in Airflow's form means "not given".
-            given = {name: value for name, value in connection.extra_dejson.items() if value}
+            fields = connection.extra_dejson.items()
+            given = {name: value for name, value in fields if value not in (None, "")}
             connection.extra = json.dumps(given)
         return connection

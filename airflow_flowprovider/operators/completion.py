@@ -32,20 +32,24 @@ def outcome(
         spec: The attempt.
         log: Of the attempt, read as far as it has been shown.
         show: Called with each line.
-        state: Of its job; needed where the attempt left no result.
+        state: Of its job; None if it is not known. Needed where the attempt left no result.
         open_logs: Gives a CloudWatch Logs client and the name of the log group.
 
     Raises:
-        BatchError: There is no result, and the job is not over.
+        BatchError: There is no result, and the job is not over or nothing is known of it.
     """
     found = store.find_result(spec.run, spec.ref)
     for line in log.new_lines():
         show(line.text)
     if found is not None:
         return found
-    state = state or JobState("unknown")
+    # Writing a failed result now would shut out the one that the job may still bring.
+    if state is None:
+        raise BatchError(
+            f"Task {spec.pathspec}: found no result, and AWS Batch does not say what became of its "
+            f"job. Trying the task again settles it."
+        )
     if state.active:
-        # Writing a failed result now would shut out the one that the job may still bring.
         raise BatchError(
             f"Batch job {state.id} ({spec.pathspec}): found it {state.status}, expected a finished "
             f"job. Trying the task again takes it up."

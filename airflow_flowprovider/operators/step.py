@@ -259,11 +259,10 @@ class FlowStepOperator(BaseOperator):
         state: JobState | None,
     ) -> list[int] | None:
         ti: Any = context["ti"]
-        if launch.job_id is not None and (state is None or state.log_stream is None):
-            state = self._describe(launch.job_id) or state
         if launch.job_id is not None:
+            if state is None or state.log_stream is None:
+                state = self._describe(launch.job_id) or state
             self._push_job(ti, launch.job_id, state.log_stream if state else None)
-            state = state or JobState(launch.job_id)
         result = outcome(self.store, spec, log, self._show, state, self._open_logs)
         tries = Tries.of(ti, self.retries or 0)
         return conclude(
@@ -281,8 +280,9 @@ class FlowStepOperator(BaseOperator):
         return Launcher(self.batch.jobs, self.store, self.settings, defaults)
 
     def _describe(self, job_id: str) -> JobState | None:
+        """What AWS says of a job, or that it knows none; None if it does not answer."""
         try:
-            return self.batch.jobs.describe([job_id]).get(job_id)
+            return self.batch.jobs.describe([job_id]).get(job_id, JobState(job_id))
         except BatchError as error:
             # The result decides; the description only explains the lack of one.
             self.log.warning("Batch job %s could not be described: %s", job_id, error)

@@ -75,6 +75,7 @@ class BatchJobTrigger(BaseTrigger):
         self.poll_interval_max = poll_interval_max
         self._explained: tuple[str, str] | None = None
         self._log_failed = False
+        self._clients: Clients | None = None
 
     def serialize(self) -> tuple[str, dict[str, Any]]:
         """Everything that another triggerer needs to go on."""
@@ -100,6 +101,7 @@ class BatchJobTrigger(BaseTrigger):
         """Follow the job; one event when it has ended."""
         shortest, longest = self.poll_interval_min, self.poll_interval_max
         with JobPoller.shared(self._key, self.job_id, shortest, longest) as (poller, states):
+            self._clients = await poller.clients()
             storage = await poller.storage(self.root)
             store = FlowDatastore(storage, self.flow)
             log = LogReader(store, self.run_id, TaskRef.parse(self.ref), self.next_chunk)
@@ -114,7 +116,9 @@ class BatchJobTrigger(BaseTrigger):
 
     async def on_kill(self) -> None:
         """A user has cleared or marked the task, or failed its run: the job has no purpose now."""
-        clients: Clients = await sync_to_async(connect, thread_sensitive=False)(self._key)
+        # Those that are there: a thousand tasks cleared at once must not make a thousand clients
+        # in the half minute that Airflow allows.
+        clients = self._clients or await sync_to_async(connect, thread_sensitive=False)(self._key)
         reason = "The task was cleared or marked in Airflow"
         await asyncio.to_thread(clients.jobs.terminate, self.job_id, reason)
         self.log.info("Terminated Batch job %s", self.job_id)

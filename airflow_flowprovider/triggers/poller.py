@@ -103,6 +103,7 @@ class JobPoller:
         self._shortest = shortest
         self._longest = max(shortest, longest)
         self._interval = shortest
+        self._backing_off = False
         self._watchers: dict[str, list[_Watcher]] = {}
         self._known: dict[str, str] = {}
         self._missing_since: dict[str, float] = {}
@@ -167,7 +168,8 @@ class JobPoller:
     def _join(self, job_id: str) -> _Watcher:
         watcher = _Watcher()
         self._watchers.setdefault(job_id, []).append(watcher)
-        self._interval = self._shortest
+        if not self._backing_off:
+            self._interval = self._shortest
         if self._task is None:
             self._task = asyncio.get_running_loop().create_task(self._run())
         return watcher
@@ -191,7 +193,7 @@ class JobPoller:
             try:
                 await self._round()
             except BatchThrottled:
-                self._interval = min(_MAX_BACKOFF_SECONDS, self._interval * _BACKOFF)
+                self._back_off()
             except BatchError as error:
                 self._failed(error)
             except Exception as error:  # noqa: BLE001  # whatever it is, those who wait must learn
@@ -210,6 +212,7 @@ class JobPoller:
                     self._known[job_id] = state.status
                     self._tell(job_id, state)
             await asyncio.sleep(_SPACING_SECONDS)
+        self._backing_off = False
         grown = min(self._longest, max(self._interval, self._shortest) * _PATIENCE)
         self._interval = self._shortest if changed else grown
 
@@ -222,8 +225,12 @@ class JobPoller:
         since = self._missing_since.setdefault(job_id, now)
         return JobState(job_id) if now - since >= _UNKNOWN_SECONDS else None
 
-    def _failed(self, error: BatchError) -> None:
+    def _back_off(self) -> None:
+        self._backing_off = True
         self._interval = min(_MAX_BACKOFF_SECONDS, self._interval * _BACKOFF)
+
+    def _failed(self, error: BatchError) -> None:
+        self._back_off()
         if time.monotonic() - self._answered_at >= _GIVE_UP_SECONDS:
             for job_id in list(self._watchers):
                 self._tell(job_id, error)

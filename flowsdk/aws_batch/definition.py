@@ -67,7 +67,8 @@ def _container(
     image = settings.image or defaults.image
     if not image:
         raise BatchError(
-            f"Container image (step {step!r}): found none, expected one with Python and boto3. "
+            f"Container image (step {step!r}): found none, expected one with Python, boto3, "
+            f"cloudpickle and zstandard. "
             f"Configure a default image, or name one with @batch(image=…)."
         )
     volumes, mounts = _volumes(step, settings)

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+import random
+import time
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from types import TracebackType
 from typing import Any
 
@@ -14,12 +16,21 @@ from flowsdk.exception import BatchError
 MAX_DESCRIBED = 100
 #: Of TerminateJob's reason, in characters.
 _MAX_REASON = 1024
+#: How often SubmitJob is repeated, and the longest wait before each: 1, 2, 4 … seconds, with jitter.
+#: AWS Batch takes 50 a second from an account, so this outlasts a burst of a few thousand.
+_SUBMIT_TRIES = 7
+#: How long a job that AWS has taken without our hearing of it is looked for, in seconds.
+_LOOK_AGAIN_SECONDS = (1.0, 3.0)
 #: The service's words for a definition that is missing have changed over the years; all name it.
 _DEFINITION = "jobdefinition"
 
 
 class BatchThrottled(BatchError):
     """AWS Batch asks for fewer requests."""
+
+
+class BatchUnanswered(BatchError):
+    """It is not known whether AWS Batch has carried out a request."""
 
 
 class BatchJobs:
@@ -32,17 +43,23 @@ class BatchJobs:
 
     Args:
         client: A boto3 Batch client.
+        submitter: A boto3 Batch client that sends every request once (``total_max_attempts=1``), for
+            SubmitJob: it takes no client token, so a repetition after a lost answer would be a
+            second job. Made when it is needed; by default ``client``.
     """
 
-    def __init__(self, client: Any) -> None:
+    def __init__(self, client: Any, submitter: Callable[[], Any] | None = None) -> None:
         self._client = client
+        self._make_submitter = submitter or (lambda: client)
+        self._submitter: Any = None
         self._platforms: dict[str, Platform] = {}
 
     def submit(self, request: Mapping[str, Any], definition: Mapping[str, Any]) -> str:
         """Submit a job; returns its id.
 
         The job definition is registered only if AWS says that there is none: its name holds a
-        fingerprint, so there is one after the first job of its kind.
+        fingerprint, so there is one after the first job of its kind. Where an answer is lost, the job
+        is looked for by its name before the request is repeated.
 
         Args:
             request: Of SubmitJob, naming ``definition``.
@@ -121,8 +138,35 @@ class BatchJobs:
         return self._platforms[queue]
 
     def _submit(self, request: Mapping[str, Any]) -> str:
+        """SubmitJob until AWS has answered; the id of the one job of that name."""
+        for attempt in range(_SUBMIT_TRIES):
+            try:
+                return self._submit_once(request)
+            except BatchUnanswered:
+                if job_id := self._look_for(request["jobQueue"], request["jobName"]):
+                    return job_id
+                if attempt == _SUBMIT_TRIES - 1:
+                    raise
+            except BatchThrottled:
+                if attempt == _SUBMIT_TRIES - 1:
+                    raise
+                time.sleep(random.uniform(0.5, 1) * 2**attempt)
+        raise AssertionError("unreachable")
+
+    def _submit_once(self, request: Mapping[str, Any]) -> str:
+        if self._submitter is None:
+            self._submitter = self._make_submitter()
         with _translated("SubmitJob"):
-            return str(self._client.submit_job(**request)["jobId"])
+            return str(self._submitter.submit_job(**request)["jobId"])
+
+    def _look_for(self, queue: str, name: str) -> str | None:
+        """The job of that name, if AWS shows one; a list may lag behind SubmitJob by a moment."""
+        for wait in _LOOK_AGAIN_SECONDS:
+            time.sleep(wait)
+            for state in self.find(queue, name):
+                if state.name == name:
+                    return state.id
+        return None
 
     def _ask_platform(self, queue: str) -> Platform:
         queues = self._client.describe_job_queues(jobQueues=[queue])["jobQueues"]
@@ -160,13 +204,21 @@ class _translated:  # noqa: N801  # reads as the verb it is: `with _translated("
     ) -> None:
         if error is None:
             return
-        from botocore.exceptions import BotoCoreError, ClientError
+        from botocore.exceptions import BotoCoreError, ClientError, ConnectionError, HTTPClientError  # noqa: A004
 
         if isinstance(error, ClientError):
             detail = error.response.get("Error", {})
             code = str(detail.get("Code", ""))
-            throttled = "TooManyRequests" in code or "Throttl" in code
             message = f"AWS Batch refused {self._operation} ({code}): {detail.get('Message')}"
-            raise (BatchThrottled if throttled else BatchError)(message) from error
+            raise _kind(code, error.response)(message) from error
         if isinstance(error, BotoCoreError):
-            raise BatchError(f"AWS Batch request {self._operation} failed: {error}") from error
+            message = f"AWS Batch request {self._operation} failed: {error}"
+            unanswered = isinstance(error, (ConnectionError, HTTPClientError))
+            raise (BatchUnanswered if unanswered else BatchError)(message) from error
+
+
+def _kind(code: str, response: Mapping[str, Any]) -> type[BatchError]:
+    if "TooManyRequests" in code or "Throttl" in code:
+        return BatchThrottled
+    status = response.get("ResponseMetadata", {}).get("HTTPStatusCode", 0)
+    return BatchUnanswered if status >= 500 else BatchError

@@ -16,7 +16,7 @@ from flowsdk.aws_batch.logs import LogReader, container_log
 from flowsdk.aws_batch.state import JobState
 from flowsdk.datastore import FlowDatastore
 from flowsdk.decorators.settings import StepSettings
-from flowsdk.exception import BatchError
+from flowsdk.exception import BatchError, CorruptBlob, DatastoreError, FlowException
 from flowsdk.runtime.logs import LogLine
 from flowsdk.spec import TaskResult, TaskSpec
 
@@ -28,6 +28,8 @@ _LOOK_SECONDS = 1.0
 _DESCRIBE_SECONDS = 5.0
 #: DescribeJobs may lag behind SubmitJob by a moment.
 _UNKNOWN_SECONDS = 60.0
+#: After so long without an answer from AWS a run gives up: credentials do not heal by themselves.
+_GIVE_UP_SECONDS = 300.0
 #: Two small GETs for each job and look: in turn, they would take seconds for a hundred jobs.
 _PARALLEL_LOOKS = 16
 
@@ -73,11 +75,17 @@ class BatchLauncher:
     ) -> None:
         self._store = store
         self._on_lines = on_lines
-        self._jobs = BatchJobs(client or _client("batch"))
+        self._jobs = (
+            BatchJobs(_client("batch"), lambda: _client("batch", attempts=1))
+            if client is None
+            else BatchJobs(client)
+        )
         self._defaults = defaults or defaults_from(os.environ)
         self._out: dict[str, _Job] = {}
         self._described_at = 0.0
         self._looked_at = 0.0
+        self._answered_at = time.monotonic()
+        self._troubled = False
 
     def __len__(self) -> int:
         return len(self._out)
@@ -101,7 +109,27 @@ class BatchLauncher:
             return []
         time.sleep(max(0.0, wait))
         self._looked_at = time.monotonic()
-        return [*self._with_result(), *self._with_ended_job()]
+        try:
+            results = [*self._with_result(), *self._with_ended_job()]
+        except (BatchError, DatastoreError) as error:
+            self._bear(error)
+            return []
+        self._answered_at, self._troubled = time.monotonic(), False
+        return results
+
+    def _bear(self, error: FlowException) -> None:
+        """Go on without an answer for a while.
+
+        Jobs that run do not need us, and hours of work must not end with a hiccup of the network.
+        """
+        if isinstance(error, CorruptBlob):
+            raise error
+        silent = time.monotonic() - self._answered_at
+        if silent > _GIVE_UP_SECONDS:
+            raise error
+        if not self._troubled and self._out:
+            self._troubled = True
+            self._print(next(iter(self._out.values())), f"Waiting for AWS to answer again: {error}")
 
     def stop(self, reason: str) -> None:
         """Terminate all jobs; they end within AWS's grace period, which is not awaited."""
@@ -166,10 +194,11 @@ class BatchLauncher:
         self._on_lines(job.spec, [LogLine(time.time_ns() // 1_000_000, "stderr", text)])
 
 
-def _client(service: str) -> Any:
+def _client(service: str, attempts: int = 9) -> Any:
     import boto3
     from botocore.config import Config
 
     # Standard: adaptive would hold back all requests of the client after one was throttled.
     session: Any = boto3.session.Session()
-    return session.client(service, config=Config(retries={"mode": "standard", "max_attempts": 8}))
+    retries: Any = {"mode": "standard", "total_max_attempts": attempts}
+    return session.client(service, config=Config(retries=retries))

@@ -1,8 +1,14 @@
 from __future__ import annotations
 
+import json
+import socket
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from threading import Thread
+
 import pytest
 
 from airflow_flowprovider.hooks.batch import FlowBatchHook
+from flowsdk.aws_batch.jobs import BatchUnanswered
 
 
 def test_it_is_what_is_configured(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -24,3 +30,31 @@ def test_a_client_that_was_throttled_once_is_not_slow_for_ever(
     monkeypatch.setenv("AIRFLOW_CONN_FLOWS", "aws://")
     retries = FlowBatchHook("flows").conn.meta.config.retries
     assert retries == {"mode": "standard", "total_max_attempts": 8}
+
+
+def test_submissions_are_sent_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A server that hangs up after reading each request counts what it has been sent."""
+    received: list[str] = []
+
+    class HangUp(BaseHTTPRequestHandler):
+        def do_POST(self) -> None:
+            received.append(self.path)
+            self.connection.shutdown(socket.SHUT_RDWR)
+
+        def log_message(self, *_: object) -> None:
+            """Say nothing."""
+
+    monkeypatch.setattr("flowsdk.aws_batch.jobs._LOOK_AGAIN_SECONDS", ())
+    monkeypatch.setattr("flowsdk.aws_batch.jobs._SUBMIT_TRIES", 1)
+    with ThreadingHTTPServer(("127.0.0.1", 0), HangUp) as server:
+        Thread(target=server.serve_forever, daemon=True).start()
+        endpoint = f"http://127.0.0.1:{server.server_port}"
+        extra = json.dumps({"region_name": "eu-west-1", "endpoint_url": endpoint})
+        connection = {"conn_type": "aws", "login": "a", "password": "b", "extra": extra}
+        monkeypatch.setenv("AIRFLOW_CONN_FLOWS", json.dumps(connection))
+        with pytest.raises(BatchUnanswered):
+            FlowBatchHook("flows").jobs.submit(
+                {"jobName": "n", "jobQueue": "q", "jobDefinition": "d"}, {}
+            )
+        server.shutdown()
+    assert received == ["/v1/submitjob"]

@@ -47,6 +47,14 @@ def test_the_result_decides_whatever_aws_says(store: FlowDatastore) -> None:
     assert not logs.opened
 
 
+def test_nothing_is_decided_while_aws_does_not_say_what_became_of_the_job(
+    store: FlowDatastore,
+) -> None:
+    with pytest.raises(BatchError, match="does not say what became"):
+        end(store, None)
+    assert store.find_result(RUN, SPEC.ref) is None
+
+
 def test_the_rest_of_the_log_comes_first(store: FlowDatastore) -> None:
     writer = LogWriter(store, RUN, SPEC.ref)
     writer.add([LogLine(1, "stderr", "last words")])

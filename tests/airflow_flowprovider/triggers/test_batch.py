@@ -170,6 +170,24 @@ def test_a_user_who_ends_the_task_ends_the_job(
     assert shown == ["Terminated Batch job job-0"]
 
 
+def test_a_thousand_tasks_cleared_at_once_make_no_new_clients(
+    fake: FakeBatch, store: FlowDatastore, connections: list[PollerKey]
+) -> None:
+    async def clear() -> None:
+        made = trigger(store)
+        task = asyncio.ensure_future(anext(made.run()))
+        while not fake.calls["DescribeJobs"]:  # noqa: ASYNC110  # it is asked in a thread
+            await asyncio.sleep(0.005)
+        task.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await task
+        await made.on_kill()
+
+    asyncio.run(clear())
+    assert fake.jobs["job-0"]["isTerminated"]
+    assert len(connections) == 1
+
+
 def test_a_triggerer_that_stops_leaves_the_job_alone(fake: FakeBatch, store: FlowDatastore) -> None:
     async def stop_in_the_middle() -> None:
         made = trigger(store)

@@ -11,7 +11,7 @@ from airflow_flowprovider.triggers.poller import JobPoller, PollerKey
 from flowsdk.aws_batch.state import JobState
 from flowsdk.exception import BatchError
 from tests.airflow_flowprovider.triggers.conftest import KEY, add_job
-from tests.flowsdk.aws_batch.fakes import FakeBatch
+from tests.flowsdk.aws_batch.fakes import FakeBatch, client_error
 
 DEADLINE = 10.0
 
@@ -103,6 +103,24 @@ def test_it_ends_with_the_last_who_waits_and_begins_anew(
 
     run(work)
     assert connections == [KEY, KEY]
+
+
+def test_who_joins_does_not_undo_a_backoff(fake: FakeBatch) -> None:
+    fake.errors["DescribeJobs"] = [client_error("DescribeJobs", "ThrottlingException", "slow down")]
+
+    async def work() -> None:
+        with JobPoller.shared(KEY, "job-0", 0.01, 0.01) as (poller, states):
+            while fake.errors["DescribeJobs"]:  # noqa: ASYNC110  # it is asked in a thread
+                await asyncio.sleep(0.001)
+            while poller._interval == 0.01:  # noqa: ASYNC110  # as above
+                await asyncio.sleep(0.001)
+            with JobPoller.shared(KEY, "job-1", 0.01, 0.01):
+                assert poller._interval == 0.02
+            await next_of(states)
+            while poller._interval != 0.01:  # noqa: ASYNC110  # the round goes on for a moment
+                await asyncio.sleep(0.001)
+
+    run(work)
 
 
 def test_the_interval_grows_while_nothing_happens(fake: FakeBatch) -> None:

@@ -8,7 +8,7 @@ from functools import lru_cache
 from typing import Any
 
 import botocore.session
-from botocore.exceptions import ClientError
+from botocore.exceptions import ClientError, ConnectionClosedError
 from botocore.validate import ParamValidator
 
 from flowsdk.datastore import FlowDatastore
@@ -29,8 +29,12 @@ def check_request(operation: str, request: dict[str, Any]) -> None:
     assert not report.has_errors(), report.generate_report()
 
 
-def client_error(operation: str, code: str, message: str) -> ClientError:
-    return ClientError({"Error": {"Code": code, "Message": message}}, operation)
+def client_error(operation: str, code: str, message: str, status: int = 400) -> ClientError:
+    response: Any = {
+        "Error": {"Code": code, "Message": message},
+        "ResponseMetadata": {"HTTPStatusCode": status},
+    }
+    return ClientError(response, operation)
 
 
 class FakeBatch:
@@ -43,11 +47,16 @@ class FakeBatch:
         self.platform = "EC2"
         self.calls: Counter[str] = Counter()
         self.errors: dict[str, list[Exception]] = {}
+        self.lost: list[str] = []
         self.on_describe: Callable[[], None] = lambda: None
 
     def fail(self, operation: str, code: str, message: str = "no") -> None:
         """Let the next call of an operation fail."""
         self.errors.setdefault(operation, []).append(client_error(operation, code, message))
+
+    def lose_answer(self, operation: str) -> None:
+        """Let the next call of an operation be carried out, and its answer not arrive."""
+        self.lost.append(operation)
 
     def change(self, job_id: str, status: str, **fields: Any) -> None:
         """Give a job another state; ``container`` is merged."""
@@ -74,6 +83,9 @@ class FakeBatch:
             },
             "request": request,
         }
+        if "SubmitJob" in self.lost:
+            self.lost.remove("SubmitJob")
+            raise ConnectionClosedError(endpoint_url="https://batch")
         return {"jobId": job_id, "jobName": request["jobName"]}
 
     def register_job_definition(self, **request: Any) -> dict[str, Any]:

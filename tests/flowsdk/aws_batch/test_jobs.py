@@ -11,7 +11,7 @@ from flowsdk.aws_batch.submission import submission
 from flowsdk.decorators.settings import StepSettings
 from flowsdk.exception import BatchError
 from flowsdk.spec import TaskSpec
-from tests.flowsdk.aws_batch.fakes import FakeBatch
+from tests.flowsdk.aws_batch.fakes import FakeBatch, client_error
 
 
 def submit(jobs: BatchJobs, spec: TaskSpec, defaults: BatchDefaults, name: str = "n") -> str:
@@ -38,6 +38,74 @@ def test_other_refusals_register_nothing(
     with pytest.raises(BatchError, match=r"SubmitJob \(ClientException\): Job queue q is disabled"):
         submit(jobs, spec, defaults)
     assert fake.calls == {"SubmitJob": 1}
+
+
+@pytest.fixture
+def naps(monkeypatch: pytest.MonkeyPatch) -> list[float]:
+    taken: list[float] = []
+    monkeypatch.setattr("flowsdk.aws_batch.jobs.time.sleep", taken.append)
+    return taken
+
+
+def test_a_job_whose_submission_was_not_answered_is_found_not_submitted_again(
+    fake: FakeBatch, jobs: BatchJobs, spec: TaskSpec, defaults: BatchDefaults, naps: list[float]
+) -> None:
+    submit(jobs, spec, defaults, "first")
+    fake.lose_answer("SubmitJob")
+    assert submit(jobs, spec, defaults, "second") == "job-1"
+    assert fake.names() == ["first", "second"]
+    assert naps == [1.0]
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        EndpointConnectionError(endpoint_url="https://batch"),
+        client_error("SubmitJob", "ServerException", "oops", 500),
+    ],
+    ids=["not sent", "failed in AWS"],
+)
+def test_a_submission_that_made_no_job_is_repeated(
+    fake: FakeBatch,
+    jobs: BatchJobs,
+    spec: TaskSpec,
+    defaults: BatchDefaults,
+    naps: list[float],
+    error: Exception,
+) -> None:
+    submit(jobs, spec, defaults, "first")
+    fake.errors["SubmitJob"] = [error, error]
+    assert submit(jobs, spec, defaults, "second") == "job-1"
+    assert fake.names() == ["first", "second"]
+
+
+def test_a_throttled_submission_waits_longer_and_longer_and_looks_for_nothing(
+    fake: FakeBatch, jobs: BatchJobs, spec: TaskSpec, defaults: BatchDefaults, naps: list[float]
+) -> None:
+    submit(jobs, spec, defaults)
+    for _ in range(3):
+        fake.fail("SubmitJob", "TooManyRequestsException")
+    submit(jobs, spec, defaults)
+    assert naps == sorted(naps)
+    assert len(naps) == 3
+    assert fake.calls["ListJobs"] == 0
+    fake.errors["SubmitJob"] = [client_error("SubmitJob", "ThrottlingException", "no")] * 7
+    with pytest.raises(BatchThrottled):
+        submit(jobs, spec, defaults)
+
+
+def test_submissions_go_through_the_client_that_repeats_nothing(
+    fake: FakeBatch, spec: TaskSpec, defaults: BatchDefaults
+) -> None:
+    other, made = FakeBatch(), []
+    other.definitions = fake.definitions
+    jobs = BatchJobs(fake, lambda: made.append(1) or other)
+    assert not made
+    submit(jobs, spec, replace(defaults, image="i"), "a")
+    submit(jobs, spec, replace(defaults, image="i"), "b")
+    assert other.names() == ["a", "b"]
+    assert made == [1]
+    assert fake.calls == {"RegisterJobDefinition": 1}
 
 
 def test_jobs_are_found_by_the_exact_beginning_of_their_names(

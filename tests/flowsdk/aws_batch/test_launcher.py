@@ -9,6 +9,7 @@ from flowsdk.aws_batch.definition import BatchDefaults
 from flowsdk.aws_batch.launcher import BatchLauncher, defaults_from
 from flowsdk.datastore import FlowDatastore
 from flowsdk.decorators.settings import StepSettings
+from flowsdk.exception import BatchError
 from flowsdk.flow import FlowSpec
 from flowsdk.local.run import LocalRun
 from flowsdk.runtime.logs import LogLine, LogWriter
@@ -142,3 +143,26 @@ def test_all_steps_of_a_run_share_one_launcher(
     launchers = run._make_launchers(FlowSpec, lambda *_: None)
     assert isinstance(launchers["start"], BatchLauncher)
     assert launchers["start"] is launchers["end"]
+
+
+def test_a_hiccup_of_aws_does_not_end_the_run(
+    fake: FakeBatch, launcher: BatchLauncher, store: FlowDatastore, spec: TaskSpec, printed: Printed
+) -> None:
+    launcher.launch(spec, StepSettings())
+    for _ in range(2):
+        fake.fail("DescribeJobs", "ServerException", "try later")
+        assert launcher.poll(0) == []
+    assert len([line for line in printed if "Waiting for AWS" in line]) == 1
+    assert launcher.poll(0) == []
+    result = succeed(store, spec)
+    assert launcher.poll(0) == [result]
+
+
+def test_after_minutes_without_an_answer_the_run_gives_up(
+    fake: FakeBatch, launcher: BatchLauncher, spec: TaskSpec, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(module, "_GIVE_UP_SECONDS", -1.0)
+    launcher.launch(spec, StepSettings())
+    fake.fail("DescribeJobs", "AccessDeniedException", "expired")
+    with pytest.raises(BatchError, match="expired"):
+        launcher.poll(0)
