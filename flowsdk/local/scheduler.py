@@ -31,10 +31,12 @@ class Listener:
         started: A task has been launched: its spec and what it is known by (``pid 123``).
         ended: An attempt has ended: its result, and in how many seconds it is tried again (None:
             it is not).
+        tick: Called about twice a second while tasks are out, whether anything happens or not.
     """
 
     started: Callable[[TaskSpec, str], None]
     ended: Callable[[TaskResult, float | None], None]
+    tick: Callable[[], None] = lambda: None
 
 
 @dataclass
@@ -119,6 +121,7 @@ class Scheduler:
                 self._launch_what_fits()
                 for result in self._poll():
                     self._ended(result)
+                self._listener.tick()
         finally:
             for launcher in self._launchers:
                 if len(launcher):

@@ -169,8 +169,12 @@ def test_a_failing_run_ends_with_the_users_error(tmp_path: Path) -> None:
     assert done.stdout.count("Task failed; it will be tried again.") == 2
     store, run = only_run(tmp_path, "Retry")
     assert (tmp_path / "id.txt").read_text() == run
-    last = done.stderr.splitlines()[-1]
-    assert last == f"Step 'risky' failed (Retry/{run}/risky/0): KeyError: 'not yet'"
+    *_, head, top, where, code, last = done.stderr.splitlines()
+    assert head == f"Step 'risky' failed (Retry/{run}/risky/0, after 3 attempts):"
+    assert top == "Traceback (most recent call last):"
+    assert re.fullmatch(rf'  File "{re.escape(str(path))}", line \d+, in risky', where)
+    assert code.strip().startswith("raise KeyError")
+    assert last == "KeyError: 'not yet'"
     result = results(tmp_path, "Retry")["risky/0"]
     assert result.artifacts == {}
     assert result.error
@@ -212,7 +216,7 @@ if __name__ == "__main__":
         ("self.lock = [threading.Lock()]", "UnpicklableArtifact: Artifact 'lock' (assigned at "),
         ("self.start = 1", "ReservedAttributeError: self.start cannot be assigned"),
         ("self.missing", "AttributeError: Flow Ends has no artifact 'missing' in step 'start'"),
-        ("raise KeyboardInterrupt", "KeyboardInterrupt: "),
+        ("raise KeyboardInterrupt", "KeyboardInterrupt"),
         ("assert os.environ['GREETING'] == 'bye', os.environ['GREETING']", "AssertionError: hello"),
     ],
 )
@@ -367,8 +371,8 @@ if __name__ == "__main__":
 @pytest.mark.parametrize(
     ("body", "error"),
     [
-        ("raise asyncio.CancelledError", "CancelledError: "),
-        ("raise Unspeakable", "Unspeakable: <str() of the exception raised RuntimeError>"),
+        ("raise asyncio.CancelledError", "CancelledError"),
+        ("raise Unspeakable", "Unspeakable: <exception str() failed>"),
         ("raise ValueError('b\\udcff.csv')", "ValueError: b"),
         ("os.fork()", "flowsdk.Forked: The step forked its process"),
     ],
@@ -410,7 +414,7 @@ def test_a_step_that_closes_everything_is_still_stopped_in_time(tmp_path: Path) 
     body = "os.closerange(3, 64); time.sleep(30)"
     done = run_flow(write_flow(tmp_path, HARD.format(body=body)), "run")
     assert done.returncode == 1
-    assert "Hard" in done.stderr.splitlines()[-1]
+    assert "Step 'hard' failed (Hard/" in done.stderr
 
 
 def test_stopping_the_run_stops_its_tasks(tmp_path: Path) -> None:
