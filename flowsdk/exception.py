@@ -3,8 +3,12 @@
     FlowException
       ├─ FlowLintError                    the flow's graph is ill-formed (all problems together)
       ├─ ParameterError                   a parameter is missing, malformed or misnamed
+      │    ├─ ParameterFieldTypeMismatch  a default that is a function returned another type
+      │    └─ ConfigError                 a Config is missing or malformed; also a UsageError
       ├─ DecoratorError                   a decorator is misused
+      ├─ SecretsError                     a secret cannot be read, or would get out
       ├─ InvalidNextException             self.next() called wrongly while a step runs
+      │    └─ UnknownCaseException        the value of a switch fits none of its cases
       ├─ ArtifactError
       │    ├─ ArtifactNotFound            no such artifact here
       │    ├─ ReservedAttributeError      the assignment would be lost
@@ -16,13 +20,18 @@
       │    └─ CorruptBlob
       ├─ BatchError                       [system] AWS Batch refused or lost a job
       ├─ TaskFailed                       a task that ran elsewhere failed; carries its remote error
+      ├─ CaughtException                  what @catch has caught: a value, never raised
+      ├─ MulticoreException               a child of parallel_map failed
       ├─ TimeoutException                 @timeout elapsed
       ├─ Interrupted                      [interrupted] the host was taken away
       ├─ PackageError                     the code package cannot be built or verified
       ├─ UsageError                       a command line or a call that cannot be carried out
+      ├─ CommandFailed                    a command that Runner or Deployer started did not do it
       └─ ClientError
            ├─ InvalidPathspec
-           └─ NotFound
+           ├─ NotFound
+           ├─ NamespaceMismatch           it exists, and not in the namespace in force
+           └─ TagError                    a tag is malformed, or one too many
 
 ``kind`` says who has to act and is what retries are decided on: ``user`` (the flow's code),
 ``system`` (the platform or its configuration) or ``interrupted`` (nobody: run it again).
@@ -87,16 +96,30 @@ class ParameterError(FlowException):
     headline = "Parameter error"
 
 
+class ParameterFieldTypeMismatch(ParameterError):
+    """The function that is a parameter's default returned a value of another type."""
+
+
 class DecoratorError(FlowException):
     """A decorator is unknown, misused or has bad attributes."""
 
     headline = "Decorator error"
 
 
+class SecretsError(FlowException):
+    """A secret cannot be read or injected, or a step is about to store it."""
+
+    headline = "Secrets error"
+
+
 class InvalidNextException(FlowException):
     """``self.next()`` was called in a way that the graph does not allow."""
 
     headline = "Invalid self.next() transition"
+
+
+class UnknownCaseException(InvalidNextException, RuntimeError):
+    """The value that a switch looks at is none of its cases; a RuntimeError, as in Metaflow."""
 
 
 class ArtifactError(FlowException):
@@ -192,6 +215,57 @@ class TaskFailed(FlowException):
         self.traceback = traceback
 
 
+class CaughtException(FlowException):
+    """What ``@catch(var=…)`` leaves in its artifact: the exception of the step, as text.
+
+    The exception itself may be of a class that only the step's environment has.
+
+    Args:
+        type: Qualified name of its class, e.g. ``builtins.ValueError``.
+        exception: Its message.
+        stacktrace: The formatted traceback, the user's own frames only; empty if the step's
+            process died without an exception.
+    """
+
+    headline = "Caught exception"
+
+    def __init__(self, type: str = "", exception: str = "", stacktrace: str = "") -> None:
+        super().__init__(type, exception, stacktrace)
+        self.type = type
+        self.exception = exception
+        self.stacktrace = stacktrace
+
+    def __str__(self) -> str:
+        return self.stacktrace.rstrip() or f"{self.type}: {self.exception}"
+
+    def __repr__(self) -> str:
+        return f"{self.type}({self.exception!r})"
+
+
+#: Metaflow's name of it.
+MetaflowExceptionWrapper = CaughtException
+
+
+class MulticoreException(FlowException):
+    """A child process of ``parallel_map`` or ``parallel_imap_unordered`` failed.
+
+    Args:
+        message: Which element, and what the child raised.
+        type: Qualified name of the child's exception; empty if the child died without one.
+        traceback: The child's traceback, the user's own frames only; empty likewise.
+    """
+
+    headline = "A parallel call failed"
+
+    def __init__(self, message: str = "", type: str = "", traceback: str = "") -> None:
+        super().__init__(message, type, traceback)
+        self.type = type
+        self.traceback = traceback
+
+    def __str__(self) -> str:
+        return f"{self.message}\n{self.traceback}".rstrip()
+
+
 class TimeoutException(FlowException):
     """A step ran longer than its ``@timeout`` allows."""
 
@@ -218,6 +292,27 @@ class UsageError(FlowException):
     headline = "Usage error"
 
 
+class ConfigError(ParameterError, UsageError):
+    """A Config is missing, malformed or misnamed, or an expression of Configs fails."""
+
+    headline = "Config error"
+
+
+class CommandFailed(FlowException):
+    """A command that ``Runner`` or ``Deployer`` started ended before it had done its work.
+
+    Args:
+        message: What it was, and the last lines of what it printed.
+        returncode: Its exit code; None if it was given up while it ran.
+    """
+
+    headline = "Command failed"
+
+    def __init__(self, message: str, returncode: int | None = None) -> None:
+        super().__init__(message, returncode)
+        self.returncode = returncode
+
+
 class ClientError(FlowException):
     """Base of what the client raises."""
 
@@ -230,3 +325,20 @@ class InvalidPathspec(ClientError):
 
 class NotFound(ClientError):
     """The flow, run, step, task or artifact does not exist."""
+
+
+class NamespaceMismatch(ClientError):
+    """The flow or run exists, and does not belong to the namespace in force."""
+
+
+class TagError(ClientError):
+    """A tag is malformed or set by flowsdk, or a run would have too many."""
+
+    headline = "Tagging error"
+
+
+#: Metaflow's names of these.
+MetaflowNotFound = NotFound
+MetaflowInvalidPathspec = InvalidPathspec
+MetaflowNamespaceMismatch = NamespaceMismatch
+MetaflowTaggingError = TagError

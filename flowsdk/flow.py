@@ -13,6 +13,7 @@ from flowsdk.exception import (
     did_you_mean,
 )
 from flowsdk.registry import notify
+from flowsdk.transition import Transition, called
 
 if TYPE_CHECKING:
     from types import FrameType
@@ -86,13 +87,20 @@ class FlowSpec:
     def next(self, *targets: Any, **how: Any) -> None:
         """Say which step comes next; the last statement of every step but the end.
 
-        Forms: ``self.next(self.a)``, ``self.next(self.a, self.b)`` (all of them),
-        ``self.next(self.a, foreach="xs")`` (once for each element of ``self.xs``).
+        - ``self.next(self.a)``
+        - ``self.next(self.a, self.b)``: all of them.
+        - ``self.next(self.a, foreach="xs")``: once for each element of ``self.xs``, which may be
+          anything that can be iterated over; of a dict, its items. With ``allow_empty=True``
+          nothing to iterate over means that the join has no inputs, otherwise it is an error.
+        - ``self.next(self.a, num_parallel=n)``: ``n`` tasks at once, for a ``@parallel`` step.
+        - ``self.next({"x": self.a, "y": self.b}, condition="which")``: the one step whose case
+          ``self.which`` equals. One of the steps may be the step itself, which is a loop.
 
         Raises:
-            InvalidNextException: Called twice, or differently from what the source says.
+            InvalidNextException: Called twice, differently from what the source says, or with a
+                value that fits no case.
         """
-        self.__task.set_next(type(self), targets, how)
+        self.__task.set_next(self, targets, how)
 
     def merge_artifacts(
         self, inputs: Inputs, exclude: Sequence[str] = (), include: Sequence[str] = ()
@@ -166,6 +174,11 @@ class FlowSpec:
 
     # -- for the runtime
 
+    @property
+    def _transition(self) -> Transition | None:
+        """What ``self.next`` has said; None before."""
+        return self.__task.transition
+
     def _begin(self, task: FlowTask) -> None:
         """Become the ``self`` of one task."""
         object.__setattr__(self, "_FlowSpec__task", task)
@@ -196,8 +209,7 @@ class FlowTask:
         self.frames = tuple(frames)
         self.loaded: dict[str, Any] = {}
         self._places: dict[str, tuple[str, int]] = {}
-        self.next: tuple[str, ...] | None = None
-        self.foreach: str | None = None
+        self.transition: Transition | None = None
         self._stack: list[tuple[int, int, Any]] | None = None
 
     def note_place(self, name: str, frame: FrameType) -> None:
@@ -228,35 +240,13 @@ class FlowTask:
             return None
         return load_split(self.scope.blobs, frame)
 
-    def set_next(
-        self, flow: type[FlowSpec], targets: Sequence[Any], how: Mapping[str, Any]
-    ) -> None:
+    def set_next(self, flow: FlowSpec, targets: Sequence[Any], how: Mapping[str, Any]) -> None:
         """Note the transition after checking it against the graph."""
         where = f"step {self.step!r}, {_caller(depth=3)}"
-        if self.next is not None:
+        if self.transition is not None:
             raise InvalidNextException(f"self.next() was called twice ({where}). Call it once.")
-        unknown = sorted(set(how) - {"foreach"})
-        if unknown:
-            raise InvalidNextException(
-                f"self.next() got {', '.join(map(repr, unknown))} ({where}), expected only targets "
-                f"and 'foreach'.{did_you_mean(unknown[0], ['foreach', 'condition'])}"
-            )
-        names = []
-        for target in targets:
-            name = getattr(target, "__name__", None)
-            if name is None or not getattr(target, "is_step", False):
-                raise InvalidNextException(
-                    f"self.next() got {target!r} ({where}), expected steps such as self.end."
-                )
-            names.append(str(name))
-        node = graph_of(flow)[self.step]
-        if tuple(names) != node.next or how.get("foreach") != node.foreach:
-            raise InvalidNextException(
-                f"self.next() goes to {', '.join(names) or 'nothing'} ({where}), expected "
-                f"{', '.join(node.next) or 'nothing'} as the source says. Let self.next() be the "
-                f"last statement of the step, with the steps written out."
-            )
-        self.next, self.foreach = tuple(names), node.foreach
+        node = graph_of(type(flow))[self.step]
+        self.transition = called(flow, node, targets, how, where)
 
 
 _NO_TASK = FlowTask()
@@ -274,7 +264,13 @@ def graph_of(flow: type[FlowSpec]) -> FlowGraph:
 
 
 def constants_of(flow: type[FlowSpec]) -> dict[str, Any]:
-    """The class attributes that are plain values: visible in every step, read-only."""
+    """The class attributes that are plain values, and the values of Configs.
+
+    They are visible in every step and read-only.
+    """
+    from flowsdk.configs import collect_configs, resolve_configs
+
+    resolve_configs(flow)
     found: dict[str, Any] = {}
     for base in reversed(flow.__mro__):
         if base in (FlowSpec, object) or not issubclass(base, FlowSpec):
@@ -283,11 +279,14 @@ def constants_of(flow: type[FlowSpec]) -> dict[str, Any]:
             found.pop(name, None)
             if not name.startswith("_") and not callable(value) and not hasattr(value, "__get__"):
                 found[name] = value
+    for name, config in collect_configs(flow).items():
+        found[name] = config.__get__(None, flow)
     return found
 
 
 def _why_reserved(flow: type[FlowSpec], name: str) -> str | None:
     """Why an attribute cannot be an artifact; None if it can."""
+    from flowsdk.configs import Config
     from flowsdk.parameters import Parameter
 
     for base in flow.__mro__:
@@ -298,6 +297,8 @@ def _why_reserved(flow: type[FlowSpec], name: str) -> str | None:
         found = base.__dict__[name]
         if isinstance(found, Parameter):
             return "it is a Parameter, and parameters are read-only"
+        if isinstance(found, Config):
+            return "it is a Config, and configs are read-only"
         if getattr(found, "is_step", False):
             return "it is the name of a step"
         if base is FlowSpec:

@@ -7,6 +7,7 @@ has the same tasks, ids and inputs wherever it runs.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from flowsdk.spec import ForeachFrame, RunSpec, Splits, TaskRef, TaskSpec
@@ -19,9 +20,21 @@ if TYPE_CHECKING:
 PLAIN_TASK = "0"
 
 
-def task_id(foreach: Sequence[ForeachFrame]) -> str:
-    """The id of a task: its split indices, outermost first, joined by ``-``."""
-    return "-".join(str(frame.index) for frame in foreach) or PLAIN_TASK
+def task_id(foreach: Sequence[ForeachFrame], iteration: int = 0) -> str:
+    """The id of a task: its split indices, outermost first, joined by ``-``.
+
+    Args:
+        foreach: The foreach levels around the task.
+        iteration: How often its step, if it loops to itself, has run before in the same place;
+            what comes after the first is counted behind a dot.
+    """
+    place = "-".join(str(frame.index) for frame in foreach) or PLAIN_TASK
+    return f"{place}.{iteration}" if iteration else place
+
+
+def iteration_of(task: str) -> int:
+    """The iteration that a task id says."""
+    return int(task.rpartition(".")[2]) if "." in task else 0
 
 
 def frames_of(
@@ -44,10 +57,34 @@ def frames_of(
     """
     frames = tuple(parent_frames)
     if node.join_of is not None and graph[node.join_of].kind == "foreach":
-        return frames[:-1]
+        # After a foreach over nothing, the join follows the step that split.
+        return frames if node.join_of == parent else frames[:-1]
     if splits is not None and graph[parent].kind == "foreach":
         return (*frames, splits.frame(parent, index))
     return frames
+
+
+def gang_facts(foreach: Sequence[ForeachFrame], main_ip: str = "127.0.0.1") -> dict[str, Any]:
+    """What a task of a gang has to know of it, as the fact ``parallel``; nothing for other tasks.
+
+    The tasks of a gang are the splits of a foreach over nothing in particular: the frame has no
+    values, and the first task, the control task, is the one that the others find at ``main_ip``.
+
+    Args:
+        foreach: The foreach levels around the task.
+        main_ip: Address of the machine that the control task is on.
+    """
+    if not foreach or foreach[-1].values:
+        return {}
+    *outer, frame = foreach
+    return {
+        "parallel": {
+            "main_ip": main_ip,
+            "num_nodes": frame.count,
+            "node_index": frame.index,
+            "control_task_id": task_id([*outer, replace(frame, index=0)]),
+        }
+    }
 
 
 def task_spec(
@@ -61,6 +98,7 @@ def task_spec(
     attempt: int = 0,
     retry_count: int = 0,
     facts: Mapping[str, Any] | None = None,
+    iteration: int = 0,
 ) -> TaskSpec:
     """The spec of one attempt of one task.
 
@@ -74,12 +112,13 @@ def task_spec(
         attempt: 0-based.
         retry_count: How many user retries came before.
         facts: What the launcher knows and ``current`` shows.
+        iteration: How often a step that loops to itself has run before in the same place.
     """
     return TaskSpec(
         flow=run.flow,
         run=run.run,
         step=node.name,
-        task=task_id(foreach),
+        task=task_id(foreach, iteration),
         attempt=attempt,
         root=root,
         parents=tuple(parents),
@@ -95,8 +134,9 @@ def task_spec(
         max_retries=settings.retry_times,
         timeout_seconds=settings.timeout_seconds,
         environment=dict(settings.environment),
-        origin_run=run.origin.split("/")[1] if run.origin else None,
-        facts=dict(facts or {}),
+        origin_run=run.origin.partition("/")[2] if run.origin else None,
+        facts={**gang_facts(foreach), **(facts or {})},
+        iteration=iteration,
         decorators=run.decorators,
         configs=dict(run.configs),
         catches=settings.catches,

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import pickle
 import struct
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping, MappingView
 from typing import Any
 
 from flowsdk.artifacts.preview import split_label
@@ -20,14 +20,14 @@ from flowsdk.spec import ForeachFrame, Splits
 _NUMBER = struct.Struct("<Q")
 
 
-def split_values(value: Any, var: str) -> list[Any]:
+def split_values(value: Any, var: str, *, allow_empty: bool = False) -> list[Any]:
     """What a foreach over ``value`` iterates over: items of a mapping, elements of all else.
 
     Raises:
-        InvalidNextException: It cannot be iterated over, or is empty.
+        InvalidNextException: It cannot be iterated over, or is empty and must not be.
     """
-    if isinstance(value, dict):
-        return list(value.items())
+    if isinstance(value, Mapping):
+        value = value.items()
     try:
         values = list(value)
     except TypeError as error:
@@ -35,12 +35,22 @@ def split_values(value: Any, var: str) -> list[Any]:
             f"foreach={var!r}: self.{var} is of type {type(value).__name__}, expected something "
             f"that can be iterated over (a list, a dict, a range, a generator …)."
         ) from error
-    if not values:
+    if not values and not allow_empty:
         raise InvalidNextException(
             f"foreach={var!r}: self.{var} is empty, expected at least one element: there would be "
-            f"no split to run."
+            f"no split to run. Pass allow_empty=True to self.next() to go straight to the join."
         )
     return values
+
+
+def is_used_up(value: Any) -> bool:
+    """Whether iterating over a value leaves nothing to store of it, as with a generator."""
+    return isinstance(value, (Iterator, MappingView))
+
+
+def gang_splits(size: int) -> Splits:
+    """The splits of a gang: iterated over nothing, each one's element is its index."""
+    return Splits(var="", count=size, values="", labels=tuple(map(str, range(size))))
 
 
 def store_splits(blobs: BlobStore, var: str, values: list[Any]) -> Splits:
@@ -65,6 +75,8 @@ def store_splits(blobs: BlobStore, var: str, values: list[Any]) -> Splits:
 
 def load_split(blobs: BlobStore, frame: ForeachFrame) -> Any:
     """The value of one split."""
+    if not frame.values:
+        return frame.index
     entry = blobs.get_range(frame.values, _NUMBER.size * (1 + frame.index), 2 * _NUMBER.size)
     start, end = _NUMBER.unpack(entry[:8])[0], _NUMBER.unpack(entry[8:])[0]
     return pickle.loads(blobs.get_range(frame.values, start, end - start))

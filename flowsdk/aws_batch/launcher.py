@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Any
@@ -18,7 +18,7 @@ from flowsdk.datastore import FlowDatastore
 from flowsdk.decorators.settings import StepSettings
 from flowsdk.exception import BatchError, CorruptBlob, DatastoreError, FlowException
 from flowsdk.runtime.logs import LogLine
-from flowsdk.spec import TaskResult, TaskSpec
+from flowsdk.spec import TaskRef, TaskResult, TaskSpec
 
 OnLines = Callable[[TaskSpec, list[LogLine]], None]
 
@@ -130,6 +130,12 @@ class BatchLauncher:
         if not self._troubled and self._out:
             self._troubled = True
             self._print(next(iter(self._out.values())), f"Waiting for AWS to answer again: {error}")
+
+    def cancel(self, tasks: Collection[TaskRef], reason: str) -> None:
+        """Terminate some of the jobs; their results come like all others."""
+        for job_id, job in self._out.items():
+            if job.spec.ref in tasks:
+                self._jobs.terminate(job_id, f"flowsdk: {reason}")
 
     def stop(self, reason: str) -> None:
         """Terminate all jobs; they end within AWS's grace period, which is not awaited."""

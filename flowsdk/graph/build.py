@@ -7,6 +7,7 @@ import sys
 from collections.abc import Mapping
 from typing import Any
 
+from flowsdk.decorators.base import decorators_of
 from flowsdk.graph.model import FlowGraph, Node
 from flowsdk.graph.source import FunctionSource, sources_of
 from flowsdk.graph.transition import read_end
@@ -19,7 +20,7 @@ def build_graph(flow: type) -> FlowGraph:
     """The graph of a flow class; see ``FlowGraph.from_flow``."""
     functions = _steps_of(flow)
     sources = sources_of(functions)
-    steps = {name: _read_step(name, functions[name], sources[name]) for name in functions}
+    steps = {name: _read_step(flow, name, functions[name], sources[name]) for name in functions}
     start = _only(steps, "is_start", "start")
     end = _only(steps, "is_end", "end")
     if len(steps) == 1:
@@ -63,7 +64,7 @@ def _methods_of(flow: type) -> frozenset[str]:
     )
 
 
-def _read_step(name: str, function: Any, source: FunctionSource) -> _Fields:
+def _read_step(flow: type, name: str, function: Any, source: FunctionSource) -> _Fields:
     arguments = source.definition.args
     num_args = len(arguments.posonlyargs) + len(arguments.args)
     return {
@@ -75,7 +76,8 @@ def _read_step(name: str, function: Any, source: FunctionSource) -> _Fields:
         "num_args": num_args,
         "is_start": function.is_start_step,
         "is_end": function.is_end_step,
-        **read_end(source.definition, num_args > 1),
+        "decorators": tuple(decorator.name for decorator in decorators_of(flow, name)),
+        **read_end(source.definition, num_args > 1, flow),
     }
 
 
@@ -100,21 +102,22 @@ def _add_splits(steps: Mapping[str, _Fields], start: str) -> None:
 
     The first way found into a step decides; that all ways agree is the linter's business.
     """
-    todo: list[tuple[str, tuple[str, ...]]] = [(start, ())]
+    todo: list[tuple[str, tuple[tuple[str, str], ...]]] = [(start, ())]
     seen: set[str] = set()
     while todo:
-        name, open_splits = todo.pop(0)
+        name, around = todo.pop(0)
         if name in seen or name not in steps:
             continue
         seen.add(name)
         fields = steps[name]
-        if fields["is_join"] and open_splits:
-            *outer, fields["join_of"] = open_splits
-            open_splits = tuple(outer)
-        fields["splits"] = open_splits
-        fields["foreaches"] = tuple(s for s in open_splits if steps[s]["kind"] == "foreach")
-        inner = (*open_splits, name) if fields["kind"] in ("split", "foreach") else open_splits
-        todo += [(target, inner) for target in fields["next"]]
+        if fields["is_join"] and around:
+            fields["join_of"] = around[-1][0]
+            around = around[:-1]
+        fields["splits"] = tuple(split for split, _ in around)
+        fields["branches"] = tuple(branch for _, branch in around)
+        fields["foreaches"] = tuple(s for s, _ in around if steps[s]["kind"] == "foreach")
+        opens = fields["kind"] in ("split", "foreach")
+        todo += [(t, (*around, (name, t)) if opens else around) for t in fields["next"]]
 
 
 def _class_place(

@@ -24,6 +24,7 @@ class Node:
         next: The steps it names, in order.
         parents: The steps that name it, in the order of their definition.
         foreach: Name of the artifact iterated over, or None.
+        allow_empty: Whether a foreach over nothing goes straight to its join.
         condition: Name of the artifact that a switch looks at, or None.
         cases: Value → step of a switch; the values are text, numbers or booleans.
         num_parallel: Whether the next step is a gang.
@@ -31,7 +32,9 @@ class Node:
         join_of: The split or foreach step that this join closes, or None.
         splits: The split and foreach steps open around a task of this step, outermost first, itself
             not counted.
-        foreaches: Those of them that are foreach steps.
+        branches: For each of them, the step by which this one's branch of it begins.
+        foreaches: Those of the splits that are foreach steps.
+        decorators: Names of the step's decorators, the outermost first.
         file: Where it is defined.
         line: Of its ``def``.
         next_line: Of its ``self.next``, or None.
@@ -49,13 +52,16 @@ class Node:
     next: tuple[str, ...] = ()
     parents: tuple[str, ...] = ()
     foreach: str | None = None
+    allow_empty: bool = False
     condition: str | None = None
     cases: Mapping[Any, str] = field(default_factory=dict, hash=False)
     num_parallel: bool = False
     is_join: bool = False
     join_of: str | None = None
     splits: tuple[str, ...] = ()
+    branches: tuple[str, ...] = ()
     foreaches: tuple[str, ...] = ()
+    decorators: tuple[str, ...] = ()
     file: str = ""
     line: int = 0
     next_line: int | None = None
@@ -103,6 +109,27 @@ class FlowGraph:
 
     def __len__(self) -> int:
         return len(self.nodes)
+
+    def branch_to(self, parent: str, join: str) -> int:
+        """Which branch of the split that ``join`` closes ``parent`` is in, as a position in its ``next``.
+
+        Args:
+            parent: A step that names the join.
+            join: A step that closes a split or a foreach.
+        """
+        opener = self.nodes[str(self.nodes[join].join_of)]
+        return opener.next.index(self.nodes[parent].branches[-1])
+
+    def join_for(self, opener: str) -> str:
+        """The step that closes the split or foreach of ``opener``.
+
+        Raises:
+            KeyError: There is none: the flow is ill-formed.
+        """
+        for node in self:
+            if node.join_of == opener:
+                return node.name
+        raise KeyError(opener)
 
     def topological(self) -> tuple[Node, ...]:
         """The steps so that each comes after its parents, else in the order of their definition.

@@ -8,14 +8,16 @@ from typing import Any, TypeGuard
 from flowsdk.exception import did_you_mean
 
 _Fields = dict[str, Any]
+_KEYWORDS = ("foreach", "num_parallel", "condition", "allow_empty")
 
 
-def read_end(definition: ast.FunctionDef, is_join: bool) -> dict[str, Any]:
+def read_end(definition: ast.FunctionDef, is_join: bool, flow: type) -> dict[str, Any]:
     """What the last statement of a step says, else what other statements seem to mean.
 
     Args:
         definition: The step.
         is_join: Whether it takes inputs.
+        flow: The flow class, whose Configs may be the keys of a switch.
 
     Returns:
         Fields of a ``Node``.
@@ -28,7 +30,7 @@ def read_end(definition: ast.FunctionDef, is_join: bool) -> dict[str, Any]:
         call = last.value
         try:
             return {"next_line": call.lineno, "transition": "ok",
-                    **_read_next(call, receiver, is_join)}  # fmt: skip
+                    **_read_next(call, receiver, is_join, flow)}  # fmt: skip
         except _NotUnderstoodError as error:
             return {"kind": "linear", "next": (), "next_line": call.lineno,
                     "transition": "unparsable", "problem": str(error),
@@ -60,17 +62,18 @@ class _NotUnderstoodError(Exception):
     """Why a ``self.next(…)`` is not understood."""
 
 
-def _read_next(call: ast.Call, receiver: str, is_join: bool) -> _Fields:
+def _read_next(call: ast.Call, receiver: str, is_join: bool, flow: type) -> _Fields:
     """What a ``self.next(…)`` says."""
     keywords = {keyword.arg or "**": keyword.value for keyword in call.keywords}
-    unknown = sorted(set(keywords) - {"foreach", "num_parallel", "condition"})
+    unknown = sorted(set(keywords) - set(_KEYWORDS))
     if unknown:
-        near = did_you_mean(unknown[0], ("foreach", "num_parallel", "condition"))
+        near = did_you_mean(unknown[0], _KEYWORDS)
         raise _NotUnderstoodError(f"{unknown[0]!r} is not one of its arguments.{near}")
+    allow_empty = _literal_bool(keywords.pop("allow_empty", None), "foreach" in keywords)
     if len(keywords) > 1:
         raise _NotUnderstoodError(f"{' and '.join(map(repr, keywords))} do not go together.")
     if "condition" in keywords:
-        return _read_switch(call, receiver, keywords["condition"])
+        return _read_switch(call, receiver, keywords["condition"], flow)
     if any(isinstance(argument, ast.Dict) for argument in call.args):
         raise _NotUnderstoodError("A dict of cases goes with condition='<attribute>'.")
     targets = tuple(_target(argument, receiver) for argument in call.args)
@@ -82,7 +85,7 @@ def _read_next(call: ast.Call, receiver: str, is_join: bool) -> _Fields:
         )
     if "foreach" in keywords:
         var = _literal_name(keywords["foreach"], "foreach")
-        return {"kind": "foreach", "next": targets, "foreach": var}
+        return {"kind": "foreach", "next": targets, "foreach": var, "allow_empty": allow_empty}
     if "num_parallel" in keywords:
         return {"kind": "foreach", "next": targets, "num_parallel": True}
     if len(targets) > 1:
@@ -93,13 +96,13 @@ def _read_next(call: ast.Call, receiver: str, is_join: bool) -> _Fields:
     return {"kind": "join" if is_join else "linear", "next": targets}
 
 
-def _read_switch(call: ast.Call, receiver: str, condition: ast.expr) -> _Fields:
+def _read_switch(call: ast.Call, receiver: str, condition: ast.expr, flow: type) -> _Fields:
     if len(call.args) != 1 or not isinstance(call.args[0], ast.Dict):
         raise _NotUnderstoodError("'condition' goes with one dict of cases, {value: self.step, …}.")
     var = _literal_name(condition, "condition")
     cases: dict[Any, str] = {}
     for key, value in zip(call.args[0].keys, call.args[0].values, strict=True):
-        case = _case(key)
+        case = _case(key, receiver, flow)
         if case in cases:
             raise _NotUnderstoodError(f"Case {case!r} is there twice.")
         cases[case] = _target(value, receiver)
@@ -107,15 +110,32 @@ def _read_switch(call: ast.Call, receiver: str, condition: ast.expr) -> _Fields:
     return {"kind": "switch", "next": targets, "condition": var, "cases": cases}
 
 
-def _case(key: ast.expr | None) -> str | int | float | bool:
+def _case(key: ast.expr | None, receiver: str, flow: type) -> str | int | float | bool:
     try:
         value = ast.literal_eval(key) if key is not None else None
     except ValueError:
-        value = None
+        value = _of_class(key, receiver, flow)
     if not isinstance(value, (str, int, float, bool)):
         found = ast.unparse(key) if key is not None else "**"
-        raise _NotUnderstoodError(f"Case {found} is not a literal text, number or boolean.")
+        raise _NotUnderstoodError(
+            f"Case {found} is not a literal text, number or boolean, nor one that a Config holds "
+            f"({receiver}.<config>.<key>)."
+        )
     return value
+
+
+def _of_class(key: ast.expr | None, receiver: str, flow: type) -> Any:
+    """The value of ``self.config.a['b']``, known without running the flow; None if it is not."""
+    if isinstance(key, ast.Name) and key.id == receiver:
+        return flow
+    try:
+        if isinstance(key, ast.Attribute):
+            return getattr(_of_class(key.value, receiver, flow), key.attr)
+        if isinstance(key, ast.Subscript):
+            return _of_class(key.value, receiver, flow)[ast.literal_eval(key.slice)]
+    except (AttributeError, LookupError, TypeError, ValueError):
+        return None
+    return None
 
 
 def _target(expression: ast.expr, receiver: str) -> str:
@@ -133,6 +153,16 @@ def _literal_name(expression: ast.expr, keyword: str) -> str:
     raise _NotUnderstoodError(
         f"{keyword}={ast.unparse(expression)} is not the name of an attribute in quotes."
     )
+
+
+def _literal_bool(expression: ast.expr | None, has_foreach: bool) -> bool:
+    if expression is None:
+        return False
+    if not has_foreach:
+        raise _NotUnderstoodError("'allow_empty' goes with foreach='<attribute>'.")
+    if isinstance(expression, ast.Constant) and isinstance(expression.value, bool):
+        return expression.value
+    raise _NotUnderstoodError(f"allow_empty={ast.unparse(expression)} is not True or False.")
 
 
 def _attribute(expression: ast.AST, receiver: str) -> str | None:

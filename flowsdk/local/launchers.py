@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from typing import TYPE_CHECKING, Protocol
 
 from flowsdk.datastore import FlowDatastore
@@ -11,7 +11,7 @@ from flowsdk.flow import FlowSpec
 from flowsdk.runtime.logs import LogLine
 from flowsdk.runtime.processes import GRACE_SECONDS, TaskProcesses
 from flowsdk.runtime.task import run_task
-from flowsdk.spec import TaskResult, TaskSpec
+from flowsdk.spec import ErrorInfo, TaskRef, TaskResult, TaskSpec
 
 if TYPE_CHECKING:
     from flowsdk.decorators.settings import StepSettings
@@ -30,6 +30,9 @@ class Launcher(Protocol):
 
     def poll(self, timeout: float) -> list[TaskResult]:
         """Wait up to ``timeout`` seconds for news; the results of the tasks that have ended."""
+
+    def cancel(self, tasks: Collection[TaskRef], reason: str) -> None:
+        """Ask some of the tasks to end; :meth:`poll` says when they have."""
 
     def stop(self, reason: str) -> None:
         """End everything that is out and return when it has ended."""
@@ -55,15 +58,19 @@ class ForkLauncher:
     def launch(self, spec: TaskSpec, settings: StepSettings) -> str:  # noqa: ARG002
         """Fork. Resources are not enforced on a laptop."""
 
-        def target() -> TaskResult:
+        def target(lost: ErrorInfo | None) -> TaskResult:
             # A store of its own: connections must not be shared across the fork.
-            return run_task(spec, self._flow, FlowDatastore.at(spec.root, spec.flow))
+            return run_task(spec, self._flow, FlowDatastore.at(spec.root, spec.flow), lost)
 
         return f"pid {self._processes.start(spec, self._store, target)}"
 
     def poll(self, timeout: float) -> list[TaskResult]:
         """Results of the children that have exited; each is stored."""
         return self._processes.poll(timeout)
+
+    def cancel(self, tasks: Collection[TaskRef], reason: str) -> None:
+        """SIGTERM, then SIGKILL for those that do not react."""
+        self._processes.stop(reason, tasks)
 
     def stop(self, reason: str) -> None:
         """SIGTERM, then SIGKILL for those that do not react."""

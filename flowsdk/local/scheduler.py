@@ -6,16 +6,18 @@ import heapq
 import itertools
 import time
 from collections import deque
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 
 from flowsdk.datastore import FlowDatastore
 from flowsdk.decorators.settings import StepSettings
 from flowsdk.exception import FlowException
 from flowsdk.graph import FlowGraph, Node
 from flowsdk.local.launchers import Launcher
+from flowsdk.local.origin import Origin, commit
+from flowsdk.local.units import Gathering, Unit
 from flowsdk.planning import frames_of, task_id, task_spec
-from flowsdk.spec import ForeachFrame, RunSpec, TaskRef, TaskResult, TaskSpec
+from flowsdk.spec import ForeachFrame, RunSpec, Splits, TaskRef, TaskResult, TaskSpec
 
 _POLL_SECONDS = 0.5
 #: For what is not the flow's fault: a host that was taken away, a datastore that did not answer.
@@ -32,32 +34,13 @@ class Listener:
         ended: An attempt has ended: its result, and in how many seconds it is tried again (None:
             it is not).
         tick: Called about twice a second while tasks are out, whether anything happens or not.
+        reused: Tasks of an earlier run stand in for these; called once, before anything starts.
     """
 
     started: Callable[[TaskSpec, str], None]
     ended: Callable[[TaskResult, float | None], None]
+    reused: Callable[[Sequence[TaskResult]], None] = lambda _: None
     tick: Callable[[], None] = lambda: None
-
-
-@dataclass
-class _Pending:
-    """A task that can run as soon as there is room."""
-
-    node: Node
-    parents: tuple[TaskRef, ...]
-    foreach: tuple[ForeachFrame, ...]
-    attempt: int = 0
-    user_failures: int = 0
-    platform_failures: int = 0
-
-
-@dataclass
-class _Join:
-    """A join that waits for its inputs."""
-
-    expected: int
-    foreach: tuple[ForeachFrame, ...]
-    arrived: dict[tuple[int, int], TaskRef] = field(default_factory=dict)
 
 
 class Scheduler:
@@ -78,8 +61,9 @@ class Scheduler:
         settings: What the decorators ask for, by step.
         launcher_of: The launcher of each step.
         listener: Told what happens.
-        max_workers: How many tasks may be out at once.
+        max_workers: How many tasks may be out at once. A gang is launched whole all the same.
         max_num_splits: How many splits a foreach may have; None means no limit.
+        origin: The run whose tasks are used again as far as they can be; None to run everything.
     """
 
     def __init__(
@@ -92,6 +76,7 @@ class Scheduler:
         listener: Listener,
         max_workers: int,
         max_num_splits: int | None = None,
+        origin: Origin | None = None,
     ) -> None:
         self._graph = graph
         self._run = run
@@ -102,53 +87,83 @@ class Scheduler:
         self._listener = listener
         self._max_workers = max_workers
         self._max_num_splits = max_num_splits
-        self._ready: deque[_Pending] = deque()
-        self._later: list[tuple[float, int, _Pending]] = []
+        self._origin = origin
+        self._ready: deque[Unit] = deque()
+        self._later: list[tuple[float, int, Unit]] = []
         self._order = itertools.count()
-        self._out: dict[TaskRef, _Pending] = {}
-        self._joins: dict[tuple[str, str], _Join] = {}
+        self._out: dict[TaskRef, Unit] = {}
+        self._joins: dict[tuple[str, str], Gathering] = {}
         self.failed: list[TaskResult] = []
 
     def execute(self) -> bool:
-        """Run everything; whether the end step succeeded. Failures are in ``failed``.
+        """Run everything; whether it succeeded. Failures are in ``failed``.
 
         The first task that fails for good ends the run: what is running then is stopped.
         """
         start = self._graph[self._graph.start or "start"]
-        self._ready.append(_Pending(start, (), ()))
+        self._ready.append(Unit(start, (), ((),)))
+        if self._origin is not None:
+            self._reuse(self._origin)
         try:
             while (self._ready or self._later or self._out) and not self.failed:
                 self._launch_what_fits()
                 for result in self._poll():
                     self._ended(result)
-                self._listener.tick()
         finally:
             for launcher in self._launchers:
                 if len(launcher):
                     launcher.stop("the run is ending")
         return not self.failed
 
+    def _reuse(self, origin: Origin) -> None:
+        """Follow the tasks that need not run again; what cannot be reused is left ready to run.
+
+        Nothing has run yet, so whatever becomes ready here has only reused tasks before it.
+        """
+        reused: list[tuple[TaskSpec, TaskResult]] = []
+        to_run: deque[Unit] = deque()
+        while self._ready:
+            unit = self._ready.popleft()
+            earlier = origin.results_of(unit.node, unit.tasks)
+            if earlier is None:
+                to_run.append(unit)
+                continue
+            unit.attempt = earlier[0].attempt
+            for place, result in zip(unit.places, earlier, strict=True):
+                spec = self._spec(unit, place)
+                reused.append((spec, origin.reused(spec, result)))
+                self._follow(reused[-1][1], unit.iteration)
+        self._ready = to_run
+        commit(self._store, reused)
+        self._listener.reused([result for _, result in reused])
+
     def _launch_what_fits(self) -> None:
         now = time.monotonic()
         while self._later and self._later[0][0] <= now:
             self._ready.append(heapq.heappop(self._later)[2])
         while self._ready and len(self._out) < self._max_workers:
-            pending = self._ready.popleft()
-            settings = self._settings[pending.node.name]
-            spec = task_spec(
-                self._run,
-                self._store.storage.root,
-                pending.node,
-                settings,
-                parents=pending.parents,
-                foreach=pending.foreach,
-                attempt=pending.attempt,
-                retry_count=pending.user_failures,
-            )
-            self._store.write_spec(spec)
-            self._out[spec.ref] = pending
-            name = self._launcher_of[pending.node.name].launch(spec, settings)
-            self._listener.started(spec, name)
+            unit = self._ready.popleft()
+            specs = [self._spec(unit, place) for place in unit.places]
+            unit.out = {spec.ref for spec in specs}
+            for spec in specs:
+                self._store.write_spec(spec)
+                self._out[spec.ref] = unit
+                launcher = self._launcher_of[spec.step]
+                name = launcher.launch(spec, self._settings[spec.step])
+                self._listener.started(spec, name)
+
+    def _spec(self, unit: Unit, place: tuple[ForeachFrame, ...]) -> TaskSpec:
+        return task_spec(
+            self._run,
+            self._store.storage.root,
+            unit.node,
+            self._settings[unit.node.name],
+            parents=unit.parents,
+            foreach=place,
+            attempt=unit.attempt,
+            retry_count=unit.user_failures,
+            iteration=unit.iteration,
+        )
 
     def _poll(self) -> list[TaskResult]:
         wait = _POLL_SECONDS
@@ -163,72 +178,90 @@ class Scheduler:
         return results
 
     def _ended(self, result: TaskResult) -> None:
-        pending = self._out.pop(result.ref)
-        if result.succeeded:
-            self._listener.ended(result, None)
-            self._follow(result)
+        unit = self._out.pop(result.ref)
+        unit.out.discard(result.ref)
+        unit.done.append(result)
+        if not result.succeeded and unit.failure is None:
+            self._failed(unit, result)
+        self._listener.ended(result, None if result.succeeded else unit.retry_seconds)
+        if unit.out:
             return
-        delay = self._retry_delay(pending, result)
-        self._listener.ended(result, delay)
-        if delay is None:
-            self.failed.append(result)
-            return
-        pending.attempt += 1
-        due = time.monotonic() + delay
-        heapq.heappush(self._later, (due, next(self._order), pending))
+        if unit.failure is None:
+            for done in sorted(unit.done, key=lambda r: [frame.index for frame in r.foreach]):
+                self._follow(done, unit.iteration)
+        elif unit.retry_seconds is not None:
+            due = time.monotonic() + unit.retry_seconds
+            unit.next_attempt()
+            heapq.heappush(self._later, (due, next(self._order), unit))
 
-    def _retry_delay(self, pending: _Pending, result: TaskResult) -> float | None:
-        """In how many seconds a failed task is tried again; None if it is not.
+    def _failed(self, unit: Unit, result: TaskResult) -> None:
+        """Decide what becomes of a unit by its first failure; the rest of a gang is stopped."""
+        unit.failure = result
+        unit.retry_seconds = self._retry_delay(unit, result)
+        if unit.retry_seconds is None:
+            self.failed.append(result)
+        elif unit.out:
+            self._launcher_of[result.step].cancel(unit.out, "another task of its gang has failed")
+
+    def _retry_delay(self, unit: Unit, result: TaskResult) -> float | None:
+        """In how many seconds a failed unit is tried again; None if it is not.
 
         What the platform did to a task does not use up the retries that its author has allowed.
         """
         if result.error is not None and result.error.kind != "user":
-            pending.platform_failures += 1
-            may = pending.platform_failures <= _PLATFORM_RETRIES
+            unit.platform_failures += 1
+            may = unit.platform_failures <= _PLATFORM_RETRIES
             return _PLATFORM_RETRY_SECONDS if may else None
         settings = self._settings[result.step]
-        pending.user_failures += 1
-        may = pending.user_failures <= settings.retry_times
+        unit.user_failures += 1
+        may = unit.user_failures <= settings.retry_times
         return settings.retry_delay_minutes * 60 if may else None
 
-    def _follow(self, result: TaskResult) -> None:
+    def _follow(self, result: TaskResult, iteration: int) -> None:
         """Queue what comes after a task that has succeeded."""
         parent = self._graph[result.step]
         for name in result.next:
             node = self._graph[name]
-            if result.splits is not None:
-                self._check_width(result)
-                for index in range(result.splits.count):
-                    frames = frames_of(
-                        self._graph, node, parent.name, result.foreach, result.splits, index
-                    )
-                    self._ready.append(_Pending(node, (result.ref,), frames))
-            elif node.is_join:
+            if node.is_join:
                 self._arrive(node, parent, result)
+            elif result.splits is not None:
+                self._split(node, parent, result, result.splits)
             else:
-                frames = frames_of(self._graph, node, parent.name, result.foreach)
-                self._ready.append(_Pending(node, (result.ref,), frames))
+                place = frames_of(self._graph, node, parent.name, result.foreach)
+                again = iteration + 1 if node is parent else 0
+                self._ready.append(Unit(node, (result.ref,), (place,), again))
+
+    def _split(self, node: Node, parent: Node, result: TaskResult, splits: Splits) -> None:
+        """Queue the tasks of a foreach, or all those of a gang as one."""
+        limit = self._max_num_splits
+        if limit is not None and splits.count > limit:
+            raise FlowException(
+                f"Step {result.step!r} splits into {splits.count} tasks, expected at most {limit}. "
+                f"Pass --max-num-splits to allow more."
+            )
+        places = [
+            frames_of(self._graph, node, parent.name, result.foreach, splits, index)
+            for index in range(splits.count)
+        ]
+        groups = [tuple(places)] if parent.num_parallel else [(place,) for place in places]
+        self._ready += [Unit(node, (result.ref,), group) for group in groups]
 
     def _arrive(self, node: Node, parent: Node, result: TaskResult) -> None:
         """Note that one input of a join is there; queue the join with the last."""
-        frames = frames_of(self._graph, node, parent.name, result.foreach)
-        key = (node.name, task_id(frames))
-        closes_foreach = len(frames) < len(result.foreach)
-        if key not in self._joins:
-            expected = result.foreach[-1].count if closes_foreach else len(node.parents)
-            self._joins[key] = _Join(expected, frames)
-        join = self._joins[key]
-        index = result.foreach[-1].index if closes_foreach else 0
-        join.arrived[(index, node.parents.index(parent.name))] = result.ref
+        place = frames_of(self._graph, node, parent.name, result.foreach)
+        opener = self._graph[str(node.join_of)]
+        if opener is parent:  # a foreach over nothing
+            self._ready.append(Unit(node, (result.ref,), (place,)))
+            return
+        if opener.kind == "foreach":
+            position, expected = result.foreach[-1].index, result.foreach[-1].count
+        else:
+            position = self._graph.branch_to(parent.name, node.name)
+            expected = len(opener.next)
+        key = (node.name, task_id(place))
+        join = self._joins.setdefault(key, Gathering(expected, place))
+        join.arrived[position] = result.ref
         if len(join.arrived) == join.expected:
             del self._joins[key]
             parents = tuple(ref for _, ref in sorted(join.arrived.items()))
-            self._ready.append(_Pending(node, parents, join.foreach))
-
-    def _check_width(self, result: TaskResult) -> None:
-        limit = self._max_num_splits
-        if limit is not None and result.splits is not None and result.splits.count > limit:
-            raise FlowException(
-                f"Step {result.step!r} splits into {result.splits.count} tasks, expected at most "
-                f"{limit}. Pass --max-num-splits to allow more."
-            )
+            self._ready.append(Unit(node, parents, (join.place,)))

@@ -13,25 +13,29 @@ import traceback
 from collections.abc import Callable
 from typing import NoReturn, TextIO
 
-from flowsdk.spec import TaskResult
+from flowsdk.spec import ErrorInfo, TaskResult
 
-#: Runs the task and returns its result; what goes wrong in the task is in the result.
-Target = Callable[[], TaskResult]
+#: Runs the task and returns its result; what goes wrong in the task is in the result. Given the
+#: reason why an earlier process of the attempt has died, it runs only what ``@catch`` does then.
+Target = Callable[[ErrorInfo | None], TaskResult]
 #: Exit code where even that went wrong.
 _NO_RESULT = 70
 
 
-def be_child(pipes: dict[str, tuple[int, int]], target: Target) -> NoReturn:
+def be_child(
+    pipes: dict[str, tuple[int, int]], target: Target, lost: ErrorInfo | None = None
+) -> NoReturn:
     """Run a task in this process, which has just been forked, and leave it.
 
     Args:
         pipes: ``stdout``, ``stderr`` and ``result``, each as (reading end, writing end).
         target: The task.
+        lost: What ``target`` is given.
     """
     code = _NO_RESULT
     try:
         _become_a_process_of_its_own(pipes)
-        result = target()
+        result = target(lost)
         with contextlib.suppress(Exception):  # the step may have closed or replaced its streams
             _show_error(result)
         _finish_user_code()
@@ -65,11 +69,11 @@ def _become_a_process_of_its_own(pipes: dict[str, tuple[int, int]]) -> None:
     # New objects: the old ones may be wrapped by whoever imported us (a test runner, a notebook).
     sys.stdin = open(0, closefd=False)  # noqa: SIM115  # for the life of the process
     sys.stdout, sys.stderr = _text_stream(1), _text_stream(2)
-    _seed_afresh()
+    seed_afresh()
 
 
-def _seed_afresh() -> None:
-    """Give every task its own random numbers, as a process of its own would have.
+def seed_afresh() -> None:
+    """Give a forked process its own random numbers, as a process of its own would have.
 
     Python's ``random`` does this by itself after a fork.
     """

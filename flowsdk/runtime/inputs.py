@@ -12,6 +12,14 @@ from flowsdk.flow import FlowSpec, FlowTask
 from flowsdk.spec import TaskResult
 
 
+def branches(parents: Sequence[TaskResult]) -> list[TaskResult]:
+    """Those of a join's parents that are inputs.
+
+    A join that follows a foreach over nothing has none: its one parent is the step that split.
+    """
+    return [parent for parent in parents if parent.splits is None]
+
+
 class Inputs:
     """The flow objects of a join's branches; their artifacts load when touched.
 

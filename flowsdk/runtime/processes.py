@@ -2,7 +2,8 @@
 
 Whoever forks a task also commits its result, after its log is complete: a task that is killed, runs
 out of memory or hangs thus still ends with a result that says so, and no result is there before
-everything else of its attempt is.
+everything else of its attempt is. Where the step has ``@catch``, another fork says what becomes of a
+task whose process has died.
 """
 
 from __future__ import annotations
@@ -13,7 +14,8 @@ import selectors
 import signal
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Collection
+from dataclasses import dataclass, replace
 from typing import Any
 
 from flowsdk.datastore import FlowDatastore
@@ -22,7 +24,7 @@ from flowsdk.runtime.child import Target, be_child
 from flowsdk.runtime.errors import describe
 from flowsdk.runtime.logs import LineBuffer, LogLine, LogWriter
 from flowsdk.runtime.task import failed_result, utc_now
-from flowsdk.spec import ErrorInfo, TaskResult, TaskSpec
+from flowsdk.spec import ErrorInfo, TaskRef, TaskResult, TaskSpec
 
 #: How long after its time, or after SIGTERM, a task that does not react is killed.
 GRACE_SECONDS = 10.0
@@ -31,6 +33,9 @@ _READ = 256 * 1024
 _DRAIN_SECONDS = 0.2
 #: How long the exit of a task is awaited that has closed its pipes.
 _EXIT_SECONDS = 0.05
+
+#: Why a task was stopped, if that is its own time limit.
+_TIMEOUT = "timeout"
 
 OnLines = Callable[[TaskSpec, list[LogLine]], None]
 
@@ -78,13 +83,15 @@ class TaskProcesses:
         Raises:
             UsageError: The system allows no more processes or files.
         """
-        others = [other.fds for other in self._running]
         log = LogWriter(store, spec.run, spec.ref, first_chunk)
-        child = _Child(spec, store, target, log, others)
+        return self._fork(_Task(spec, store, target, log, utc_now())).pid
+
+    def _fork(self, task: _Task, lost: ErrorInfo | None = None) -> _Child:
+        child = _Child(task, lost, [other.fds for other in self._running])
         for fd in child.fds:
             self._selector.register(fd, selectors.EVENT_READ, child)
         self._running.append(child)
-        return child.pid
+        return child
 
     def poll(self, timeout: float) -> list[TaskResult]:
         """Wait up to ``timeout`` seconds for news; the results of the tasks that have ended.
@@ -95,16 +102,22 @@ class TaskProcesses:
             self._read(key.data, key.fd)
         ended = []
         for child in list(self._running):
-            child.log.flush_if_due()
+            child.task.log.flush_if_due()
             child.enforce_limits()
-            if child.has_ended():
-                ended.append(self._finish(child))
+            if child.has_ended() and (result := self._finish(child)) is not None:
+                ended.append(result)
         return ended
 
-    def stop(self, reason: str) -> None:
-        """Ask all tasks to end (SIGTERM); those that do not are killed after ``GRACE_SECONDS``."""
+    def stop(self, reason: str, tasks: Collection[TaskRef] | None = None) -> None:
+        """Ask tasks to end (SIGTERM); those that do not are killed after ``GRACE_SECONDS``.
+
+        Args:
+            reason: Why.
+            tasks: Only these; None for all.
+        """
         for child in self._running:
-            child.stop(reason)
+            if tasks is None or child.spec.ref in tasks:
+                child.stop(reason)
 
     def _read(self, child: _Child, fd: int) -> None:
         lines, at_end = child.read(fd)
@@ -117,10 +130,11 @@ class TaskProcesses:
 
     def _publish(self, child: _Child, lines: list[LogLine]) -> None:
         if lines:
-            child.log.add(lines)
-            self._on_lines(child.spec, lines)
+            child.task.log.add(lines)
+            self._on_lines(child.task.spec, lines)
 
-    def _finish(self, child: _Child) -> TaskResult:
+    def _finish(self, child: _Child) -> TaskResult | None:
+        """Commit the result of a child that is gone; None if another process takes its place."""
         deadline = time.monotonic() + _DRAIN_SECONDS
         while child.fds and time.monotonic() < deadline:
             ready = [key.fd for key, _ in self._selector.select(0.01) if key.data is child]
@@ -130,29 +144,40 @@ class TaskProcesses:
             self._selector.unregister(fd)
             self._publish(child, child.close(fd))
         self._running.remove(child)
-        result = child.result()
-        child.log.close()
+        result, task = child.result(), child.task
+        if child.can_be_caught:
+            try:
+                self._fork(task, result.error)
+            except UsageError:
+                pass  # no room for another process: then it is a failure
+            else:
+                return None
+        task.log.close()
         if self._started_anew and result.error and result.error.kind == "interrupted":
             return result
-        if not child.store.write_result(result):
+        if not task.store.write_result(result):
             # Somebody else has committed this attempt: theirs is the result that everybody reads.
-            return child.store.read_result(result.run, result.ref)
+            return task.store.read_result(result.run, result.ref)
         return result
 
 
+@dataclass(frozen=True)
+class _Task:
+    """What does not change when another process takes the place of one that has died."""
+
+    spec: TaskSpec
+    store: FlowDatastore
+    target: Target
+    log: LogWriter
+    started_at: str
+
+
 class _Child:
-    def __init__(
-        self,
-        spec: TaskSpec,
-        store: FlowDatastore,
-        target: Target,
-        log: LogWriter,
-        others: list[dict[int, Any]],
-    ) -> None:
-        self.spec = spec
-        self.store = store
-        self.log = log
-        self.started_at = utc_now()
+    def __init__(self, task: _Task, lost: ErrorInfo | None, others: list[dict[int, Any]]) -> None:
+        self.task = task
+        self.spec = spec = task.spec
+        self.can_be_caught = False
+        self._lost = lost
         self._result = bytearray()
         self._status: int | None = None
         self._kill_at: float | None = None
@@ -176,7 +201,7 @@ class _Child:
             for fds in others:
                 for fd in fds:
                     os.close(fd)
-            be_child(pipes, target)
+            be_child(pipes, task.target, lost)
         with contextlib.suppress(OSError):  # the child does the same; whoever is first
             os.setpgid(self.pid, self.pid)
         self.fds: dict[int, LineBuffer | None] = {}
@@ -222,7 +247,7 @@ class _Child:
     def enforce_limits(self) -> None:
         now = time.monotonic()
         if self._end_at is not None and now > self._end_at + GRACE_SECONDS:
-            self._end_at, self._stopped = None, "timeout"
+            self._end_at, self._stopped = None, _TIMEOUT
             self._signal(signal.SIGKILL)
         if self._kill_at is not None and now > self._kill_at:
             self._kill_at = None
@@ -241,17 +266,27 @@ class _Child:
             return  # nothing is left of its process group
 
     def result(self) -> TaskResult:
+        """What the child has handed over, else why it has not."""
         self._signal(signal.SIGKILL)  # whatever the task left behind in its process group
+        why = _TWO_RESULTS
         if self._result and os.WIFEXITED(self._status or 0):
             try:
-                return TaskResult.from_json(bytes(self._result), self.spec.pathspec)
+                result = TaskResult.from_json(bytes(self._result), self.spec.pathspec)
+                return replace(result, started_at=self.task.started_at) if self._lost else result
             except DatastoreError:
-                # Written twice, by a step that has forked: neither can be told to be the step's.
-                return failed_result(self.spec, _TWO_RESULTS, self.started_at)
-        return failed_result(self.spec, self._why_no_result(), self.started_at)
+                pass  # written twice, by a step that has forked: neither can be told to be the step's
+        else:
+            why = self._why_no_result()
+        self.can_be_caught = (
+            self.spec.catches
+            and self._lost is None
+            and self.spec.retry_count >= self.spec.max_retries
+            and self._stopped in (None, _TIMEOUT)
+        )
+        return failed_result(self.spec, why, self.task.started_at)
 
     def _why_no_result(self) -> ErrorInfo:
-        if self._stopped == "timeout":
+        if self._stopped == _TIMEOUT:
             return describe(
                 TimeoutException(
                     f"Step {self.spec.step!r} ran longer than its @timeout of "

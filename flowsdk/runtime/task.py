@@ -7,13 +7,13 @@ import platform
 import socket
 import sys
 import tempfile
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from contextlib import ExitStack
 from datetime import datetime, timezone
 from typing import Any, Literal
 
 from flowsdk.artifacts.scope import Scope
-from flowsdk.artifacts.splits import split_values, store_splits
+from flowsdk.artifacts.splits import gang_splits, is_used_up, split_values, store_splits
 from flowsdk.current_task import current
 from flowsdk.datastore import FlowDatastore
 from flowsdk.decorators import STEP_DECORATORS, StepDecorator, parse_spec
@@ -22,10 +22,11 @@ from flowsdk.decorators.running import RunningTask
 from flowsdk.exception import FlowException, InvalidNextException, TaskFailed
 from flowsdk.flow import FlowSpec, FlowTask, constants_of, graph_of
 from flowsdk.parameters import Parameter
-from flowsdk.runtime.errors import describe
-from flowsdk.runtime.inputs import Inputs
+from flowsdk.runtime.errors import describe, user_traceback
+from flowsdk.runtime.inputs import Inputs, branches
 from flowsdk.runtime.interrupt import interruptible
 from flowsdk.spec import ArtifactRef, ErrorInfo, Splits, TaskResult, TaskSpec
+from flowsdk.transition import implied
 from flowsdk.version import VERSION
 
 
@@ -105,6 +106,7 @@ class _Attempt:
         self.store = store
         self.tempdir = tempdir
         self.lost = lost
+        self.node = graph_of(flow)[spec.step]
 
     def run(self, started_at: str) -> TaskResult:
         spec = self.spec
@@ -120,47 +122,64 @@ class _Attempt:
             scope.refs.update(inherited)
         os.environ.update(spec.environment)
         parameters = [name for name, ref in inherited.items() if ref.kind == "parameter"]
-        current._begin(spec, parameters, self.tempdir)
-        inputs = Inputs(self.flow, self.store, parents) if spec.is_join else None
-        running = RunningTask(spec, obj, inputs, self.store, self.lost)
+        current._begin(spec, parameters, self.tempdir, self.flow)
+        inputs = Inputs(self.flow, self.store, branches(parents)) if spec.is_join else None
+        running = RunningTask(spec, obj, inputs, self.store, self.node, task, self.lost)
         decorators = decorators_of(self.flow, spec.step, _added(spec))
+        try:
+            result = self._execute(running, decorators, started_at)
+        except Exception as error:  # noqa: BLE001  # user code may raise anything
+            result = failed_result(spec, describe(error), started_at)
+        _tell(decorators, running, result)
+        return result
+
+    def _execute(
+        self, running: RunningTask, decorators: Sequence[StepDecorator], started_at: str
+    ) -> TaskResult:
+        """The step within its decorators, and what it has left behind."""
+        spec, scope, task, obj = self.spec, self.scope, running.flow_task, running.flow
         with ExitStack() as stack:
             for decorator in decorators:
                 if around := decorator.around(running):
                     stack.enter_context(around)
             self._call(running)
-        splits = self._finish_transition(obj, task)
+        follows, splits = self._finish_transition(obj, task)
         artifacts = scope.changed(obj._values(), task.loaded, str(spec.ref), places=task.places())
         _warn_of(scope.changed_in_vain, spec.step)
-        result = TaskResult(
+        return TaskResult(
             status="succeeded",
             started_at=started_at,
             finished_at=utc_now(),
             artifacts={**scope.refs, **artifacts},
-            next=task.next or (),
+            next=follows,
             splits=splits,
             caught=running.caught,
             **_identity(spec),
         )
-        for decorator in decorators:
-            decorator.finished(running, result)
-        return result
 
     def _call(self, running: RunningTask) -> None:
-        """The step's own code."""
+        """The step's own code, or what a decorator has put in its place."""
         if self.lost is not None:
             error = self.lost
             raise TaskFailed(error.message, error.kind, error.type, error.traceback)
         if running.skip:
             return
-        method = getattr(running.flow, self.spec.step)
+        inputs = () if running.inputs is None else (running.inputs,)
         try:
-            method(*(() if running.inputs is None else (running.inputs,)))
+            if running.code is None:
+                getattr(running.flow, self.spec.step)(*inputs)
+            else:
+                _go_on_as_told(running, running.code(running.flow, *inputs))
         except SystemExit as error:
             raise StepExited(
                 f"Step {self.spec.step!r} called sys.exit({error.code!r}). Return from the step, or "
                 f"raise an exception to make it fail."
             ) from error
+        if self.node.next and running.flow._transition is None:
+            raise InvalidNextException(
+                f"Step {self.spec.step!r} ({self.node.file}:{self.node.line}) ended without calling "
+                f"self.next(), expected {', '.join(self.node.next)}."
+            )
 
     def _inherited(self, parents: list[TaskResult]) -> dict[str, ArtifactRef]:
         """A join inherits only parameters and constants; other steps inherit everything."""
@@ -188,27 +207,71 @@ class _Attempt:
             kinds[name] = "constant"
         return self.scope.changed(values, {}, str(self.spec.ref), kinds)
 
-    def _finish_transition(self, obj: FlowSpec, task: FlowTask) -> Splits | None:
-        node = graph_of(self.flow)[self.spec.step]
-        if node.next and task.next is None:
+    def _finish_transition(
+        self, obj: FlowSpec, task: FlowTask
+    ) -> tuple[tuple[str, ...], Splits | None]:
+        """The steps that follow, and into what the task splits, if it does."""
+        node = self.node
+        if not node.next:
+            return (), None
+        # A decorator that made the step succeed need not have said where it goes.
+        transition = task.transition or implied(obj, node)
+        if transition.gang:
+            return transition.next, gang_splits(transition.gang)
+        if transition.foreach is None:
+            return transition.next, None
+        splits = self._split(obj, transition.foreach, transition.allow_empty)
+        if not splits.count:
+            return (graph_of(self.flow).join_for(node.name),), splits
+        return transition.next, splits
+
+    def _split(self, obj: FlowSpec, var: str, allow_empty: bool) -> Splits:
+        """Store the elements of a foreach, each readable by itself."""
+        try:
+            value = getattr(obj, var)
+        except AttributeError as error:
             raise InvalidNextException(
-                f"Step {self.spec.step!r} ({node.file}:{node.line}) ended without calling "
-                f"self.next(), expected {', '.join(node.next)}."
-            )
-        if task.foreach is None:
-            return None
-        if task.foreach not in obj.__dict__ and task.foreach not in self.scope.refs:
-            raise InvalidNextException(
-                f"foreach={task.foreach!r} in step {self.spec.step!r} ({node.file}:"
-                f"{node.next_line}): self.{task.foreach} does not exist. Assign it before "
-                f"self.next()."
-            )
-        value = getattr(obj, task.foreach)
-        values = split_values(value, task.foreach)
-        if hasattr(value, "__next__"):
-            # A generator is used up by now and cannot be stored: its elements are the artifact.
-            obj.__dict__[task.foreach] = values
-        return store_splits(self.store.blobs, task.foreach, values)
+                f"foreach={var!r} in step {self.spec.step!r} ({self.node.file}:"
+                f"{self.node.next_line}): self.{var} does not exist. Assign it before self.next()."
+            ) from error
+        values = split_values(value, var, allow_empty=allow_empty)
+        if is_used_up(value):
+            obj.__dict__[var] = values
+        return store_splits(self.store.blobs, var, values)
+
+
+def _tell(decorators: Sequence[StepDecorator], running: RunningTask, result: TaskResult) -> None:
+    """Let every decorator see the result.
+
+    What one raises makes a success a failure, but hides no failure. A task whose host goes away has
+    no time for any of it.
+    """
+    if result.error is not None and result.error.kind == "interrupted":
+        return
+    for decorator in decorators:
+        try:
+            decorator.finished(running, result)
+        except Exception as error:  # a decorator of one's own may raise anything
+            if result.succeeded:
+                raise
+            sys.stderr.write(user_traceback(error))
+
+
+def _go_on_as_told(running: RunningTask, how: Any) -> None:
+    """Do what code in the place of a step has returned.
+
+    That is nothing if it has called ``self.next`` itself, True for the transition in the source, or
+    a dict with keywords of ``self.next``.
+    """
+    if how is True:
+        running.go_on()
+    elif isinstance(how, dict):
+        running.go_on(**how)
+    elif how is not None and how is not False:
+        raise InvalidNextException(
+            f"The function that a decorator has put in the place of step {running.node.name!r} "
+            f"returned {how!r}, expected None, True or a dict with keywords of self.next."
+        )
 
 
 def _added(spec: TaskSpec) -> list[StepDecorator]:

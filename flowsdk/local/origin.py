@@ -1,0 +1,92 @@
+"""The run that is resumed: which of its tasks can be used again, and how they become the new run's."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, replace
+
+from flowsdk.datastore import FlowDatastore
+from flowsdk.graph import Node
+from flowsdk.spec import RunSpec, TaskRef, TaskResult, TaskSpec
+
+_PARALLEL = 32
+
+
+@dataclass(frozen=True)
+class Origin:
+    """An earlier run of the flow and what it has left.
+
+    How it works:
+        A reused task is a result in the new run that lists the artifacts of the earlier task: the
+        same digests, so that nothing is copied, loaded or run. It keeps the number of the attempt
+        that succeeded, which is part of what artifacts say about where they come from.
+
+    Attributes:
+        run: What was asked for then.
+        results: The newest success of every task that may be reused, by step and task id.
+    """
+
+    run: RunSpec
+    results: Mapping[tuple[str, str], TaskResult]
+
+    @classmethod
+    def read(cls, store: FlowDatastore, run: RunSpec, steps: Collection[str]) -> Origin:
+        """The origin with the successes of ``steps``, read in one listing and parallel requests."""
+        attempts = [
+            refs
+            for step, tasks in store.attempts(run.run).items()
+            if step in steps
+            for refs in tasks.values()
+        ]
+
+        def newest_success(refs: Sequence[TaskRef]) -> TaskResult | None:
+            found = (store.find_result(run.run, ref) for ref in reversed(refs))
+            return next((result for result in found if result and result.succeeded), None)
+
+        with ThreadPoolExecutor(_PARALLEL) as pool:
+            successes = [result for result in pool.map(newest_success, attempts) if result]
+        return cls(run, {(result.step, result.task): result for result in successes})
+
+    def results_of(self, node: Node, tasks: Sequence[str]) -> list[TaskResult] | None:
+        """The successes of tasks that run together; None if they have to run again.
+
+        Args:
+            node: Their step, as the flow has it now.
+            tasks: Their ids: one, or all those of a gang.
+        """
+        found = [self.results.get((node.name, task)) for task in tasks]
+        results = [result for result in found if result is not None and _fits(node, result)]
+        if len(results) < len(tasks) or len({result.attempt for result in results}) > 1:
+            return None
+        return results
+
+    def reused(self, spec: TaskSpec, result: TaskResult) -> TaskResult:
+        """``result`` as the result of ``spec`` in the new run."""
+        source = f"{result.flow}/{result.run}/{result.ref}"
+        return replace(result, run=spec.run, foreach=spec.foreach, origin=result.origin or source)
+
+
+def commit(store: FlowDatastore, reused: Iterable[tuple[TaskSpec, TaskResult]]) -> None:
+    """Store reused tasks, each with its spec."""
+
+    def store_one(pair: tuple[TaskSpec, TaskResult]) -> None:
+        store.write_spec(pair[0])
+        store.write_result(pair[1])
+
+    with ThreadPoolExecutor(_PARALLEL) as pool:
+        list(pool.map(store_one, reused))
+
+
+def _fits(node: Node, result: TaskResult) -> bool:
+    """Whether a task can be followed in the flow as it is now: its code may have changed since."""
+    if (result.splits is not None) != (node.kind == "foreach"):
+        return False
+    if result.splits is not None:
+        if bool(result.splits.values) == node.num_parallel:
+            return False
+        if not result.splits.count:
+            return node.allow_empty
+    if node.kind == "switch":
+        return set(result.next) <= set(node.next)
+    return result.next == node.next
