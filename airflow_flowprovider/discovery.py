@@ -16,6 +16,7 @@ from airflow.utils.file import might_contain_dag_via_default_heuristic
 from airflow_flowprovider.compiler import compile_flow
 from flowsdk.exception import FlowException, FlowLintError
 from flowsdk.flow import graph_of
+from flowsdk.registry import mark_deployed
 
 if TYPE_CHECKING:
     from flowsdk.flow import FlowSpec
@@ -67,6 +68,7 @@ def compile_on_import(flow: type[FlowSpec]) -> None:
     for other in list(_registered):
         if _gives_way(other, flow, module):
             withdraw(other)
+    mark_deployed(flow)
     try:
         if not _is_complete(flow):
             return

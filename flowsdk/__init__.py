@@ -16,12 +16,24 @@ _HOME = {
     "step": "flowsdk.steps",
     "Parameter": "flowsdk.parameters",
     "JSONType": "flowsdk.parameters",
+    "JSONTypeClass": "flowsdk.parameters",
+    "Config": "flowsdk.configs.config",
+    "ConfigValue": "flowsdk.configs.value",
+    "config_expr": "flowsdk.configs.expression",
+    "yaml_parser": "flowsdk.configs.parsers",
+    "requirements_txt_parser": "flowsdk.configs.parsers",
+    "pyproject_toml_parser": "flowsdk.configs.parsers",
+    "conda_environment_yml_parser": "flowsdk.configs.parsers",
     "current": "flowsdk.current_task",
     "batch": "flowsdk.decorators.batch",
     "resources": "flowsdk.decorators.resources",
     "retry": "flowsdk.decorators.retry",
     "timeout": "flowsdk.decorators.timeout",
     "environment": "flowsdk.decorators.environment",
+    "catch": "flowsdk.decorators.catch",
+    "parallel": "flowsdk.decorators.parallel",
+    "pytorch_parallel": "flowsdk.decorators.parallel",
+    "exit_hook": "flowsdk.decorators.exit_hook",
     "schedule": "flowsdk.decorators.schedule",
     "Metaflow": "flowsdk.client",
     "Flow": "flowsdk.client",
@@ -48,15 +60,27 @@ if TYPE_CHECKING:
         get_metadata,
     )
     from flowsdk.client.selection import metadata
+    from flowsdk.configs.config import Config
+    from flowsdk.configs.expression import config_expr
+    from flowsdk.configs.parsers import (
+        conda_environment_yml_parser,
+        pyproject_toml_parser,
+        requirements_txt_parser,
+        yaml_parser,
+    )
+    from flowsdk.configs.value import ConfigValue
     from flowsdk.current_task import current
     from flowsdk.decorators.batch import batch
+    from flowsdk.decorators.catch import catch
     from flowsdk.decorators.environment import environment
+    from flowsdk.decorators.exit_hook import exit_hook
+    from flowsdk.decorators.parallel import parallel, pytorch_parallel
     from flowsdk.decorators.resources import resources
     from flowsdk.decorators.retry import retry
     from flowsdk.decorators.schedule import schedule
     from flowsdk.decorators.timeout import timeout
     from flowsdk.flow import FlowSpec
-    from flowsdk.parameters import JSONType, Parameter
+    from flowsdk.parameters import JSONType, JSONTypeClass, Parameter
     from flowsdk.steps import step
 
 

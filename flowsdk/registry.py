@@ -31,3 +31,13 @@ def notify(flow_class: type) -> None:
     """Tell every registered compiler that ``flow_class`` has been defined or changed."""
     for compiler in _compilers:
         compiler(flow_class)
+
+
+def mark_deployed(flow_class: type) -> None:
+    """Note that a compiler makes something of ``flow_class`` that runs elsewhere, at another time."""
+    type.__setattr__(flow_class, "_flow_deployed", True)
+
+
+def is_deployed(flow_class: type) -> bool:
+    """Whether a compiler has taken ``flow_class`` up in this process."""
+    return bool(getattr(flow_class, "_flow_deployed", False))

@@ -11,6 +11,7 @@ from typing import Any
 from airflow.sdk.exceptions import AirflowFailException
 
 from flowsdk import package
+from flowsdk.configs import resolve_configs
 from flowsdk.datastore import FlowDatastore, keys
 from flowsdk.exception import FlowException, KeyNotFound
 from flowsdk.flow import FlowSpec
@@ -86,7 +87,7 @@ def facts(context: Mapping[str, Any]) -> dict[str, Any]:
 
 def _new_run(flow: type[FlowSpec], store: FlowDatastore, context: Mapping[str, Any]) -> RunSpec:
     given = {name: context["params"].get(name) for name in collect_parameters(flow)}
-    parameters = resolve_parameters(flow, given, env={})
+    parameters = resolve_parameters(flow, given, env={}, ds_type="s3")
     script = Path(sys.modules[flow.__module__].__file__ or "")
     built = package.build(script, _bundle_root(script, context.get("dag")))
     dag_id, run_type = context["ti"].dag_id, facts(context)["run_type"]
@@ -100,6 +101,7 @@ def _new_run(flow: type[FlowSpec], store: FlowDatastore, context: Mapping[str, A
         created_at=utc_now(),
         launcher="airflow",
         system_tags=(f"dag_id:{dag_id}", f"run_type:{run_type}"),
+        configs=resolve_configs(flow),
     )
 
 

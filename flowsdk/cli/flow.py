@@ -10,6 +10,7 @@ from typing import Any
 from flowsdk.cli.commands import Command, CommandLine
 from flowsdk.cli.ending import exit_code
 from flowsdk.cli.parser import Parser
+from flowsdk.configs.options import add_config_options, take_config_options
 from flowsdk.exception import UsageError
 from flowsdk.flow import FlowSpec
 from flowsdk.identity import user_name
@@ -24,6 +25,11 @@ COMMANDS = {
     "show": Command("flowsdk.cli.show", "show the steps of the flow"),
     "dump": Command("flowsdk.cli.dump", "print the artifacts of a task or of all tasks of a step"),
     "logs": Command("flowsdk.cli.logs", "print the logs of a task or of all tasks of a step"),
+    "tag": Command("flowsdk.cli.tag", "add, remove, replace or list the tags of a run"),
+    "package": Command("flowsdk.cli.package", "show, list or save the code that jobs are given"),
+    "batch": Command("flowsdk.cli.batch", "list or end unfinished AWS Batch jobs of the flow"),
+    "output-dot": Command("flowsdk.cli.output_dot", "print the graph for Graphviz"),
+    "output-raw": Command("flowsdk.cli.output_raw", "print all that is known of the steps"),
 }
 
 
@@ -47,6 +53,7 @@ def command_line(flow: type[FlowSpec]) -> CommandLine:
 
 
 def _execute(flow: type[FlowSpec], arguments: list[str]) -> int:
+    take_config_options(flow, arguments)  # before anything looks at the flow, which they may change
     line = command_line(flow)
     args = line.parse(arguments)
     if line.answer(args):
@@ -78,6 +85,7 @@ def _parser(flow: type[FlowSpec]) -> Parser:
     parser.add_argument("--with", action="append", default=[], dest="with_before", metavar="DECO",
                         help="add a decorator to every step, as retry or "
                         "resources:memory=8192; may be repeated")  # fmt: skip
+    add_config_options(parser, flow)
     _add_accepted_options(parser)
     return parser
 

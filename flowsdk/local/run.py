@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from flowsdk import package
+from flowsdk.configs import resolve_configs
 from flowsdk.datastore import FlowDatastore
 from flowsdk.decorators.base import StepDecorator
 from flowsdk.decorators.settings import StepSettings, step_settings
@@ -115,6 +116,7 @@ class LocalRun:
                 "runtime:local",
             ),
             decorators=tuple(decorator.spec() for decorator in options.decorators),
+            configs=resolve_configs(flow),
         )
         self._launchers = self._make_launchers(flow, on_lines)
 

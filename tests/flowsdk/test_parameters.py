@@ -176,7 +176,7 @@ def test_declarations_that_cannot_be_are_all_reported() -> None:
         "found type <class 'object'>, expected str, int, float, bool or JSONType.",
         "found min or max and type str, expected a number.",
         "found 'x', expected int (invalid literal for int() with base 10: 'x').",
-        "found an empty separator, expected a text.",
+        "found separator='', expected a text that is not empty.",
     ]
 
 
@@ -191,7 +191,7 @@ def test_a_default_that_fails_is_reported_with_the_rest() -> None:
     lines = str(caught.value).splitlines()
     assert len(lines) == 3
     assert "its default failed with ZeroDivisionError: division by zero" in lines[0]
-    assert lines[1].startswith("Parameter 'b': found 'x', expected int")
+    assert lines[1].endswith("its default returned 'x', expected int.")
     assert lines[2].startswith("Parameter 'c': found no value")
 
 

@@ -1,0 +1,35 @@
+"""Where a flow's files are looked for: in the current folder, and beside the file of the flow."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+from flowsdk.registry import is_deployed
+
+
+def script_of(flow: type) -> Path:
+    """The file in which a flow is defined."""
+    module = sys.modules.get(flow.__module__)
+    return Path(getattr(module, "__file__", None) or "").resolve()
+
+
+def candidates(flow: type, path: str) -> list[Path]:
+    """The places that a path may mean, in the order in which they are tried.
+
+    Where flows are deployed the current folder is an accident, and only the flow's own counts.
+    """
+    wanted = Path(path).expanduser()
+    beside = script_of(flow).parent / wanted
+    return [beside] if wanted.is_absolute() or is_deployed(flow) else [Path.cwd() / wanted, beside]
+
+
+def find_file(flow: type, path: str) -> Path | None:
+    """The file that a path means; None if there is none in any of the places."""
+    return next((place for place in candidates(flow, path) if place.is_file()), None)
+
+
+def not_found(flow: type, path: str) -> str:
+    """The end of a sentence about a path that means no file: where it was looked for."""
+    places = dict.fromkeys(str(place) for place in candidates(flow, path))
+    return f"found no such file, expected {' or '.join(places)}."
