@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from airflow_flowprovider.dag_params import is_missing
 from airflow_flowprovider.mapping import unsupported
+from airflow_flowprovider.placeholders import is_placeholder
 from flowsdk.decorators.settings import flow_schedule
 from flowsdk.exception import ParameterError
 from flowsdk.lint import Problem, check
@@ -35,7 +36,18 @@ def _parameter_problems(flow: type, graph: FlowGraph) -> Iterator[Problem]:
             yield Problem(graph.file, graph.line, "", "parameter", line)
         return
     for parameter in parameters.values():
-        if is_missing(parameter) and flow_schedule(flow) is not None:
+        if is_placeholder(parameter.default):
+            file, _, number = parameter.location.rpartition(":")
+            yield Problem(
+                file,
+                int(number),
+                "",
+                "parameter",
+                f"Parameter {parameter.name!r} (flow {graph.name}): found the default "
+                f"{parameter.default!r}, expected a value. Airflow's machine has no such module, and "
+                f"the default is needed there.",
+            )
+        elif is_missing(parameter) and flow_schedule(flow) is not None:
             file, _, number = parameter.location.rpartition(":")
             yield Problem(
                 file,

@@ -1,7 +1,7 @@
 """What has to happen early in every Airflow process; Airflow loads this module as a policy plugin.
 
-Two things: Airflow learns to look into flow files, and flow classes learn to become DAGs. Both are
-cheap here; the work is done when a flow file is really imported.
+Three things: Airflow learns to look into flow files, flow classes learn to become DAGs, and modules
+that only their steps need may be missing. All are cheap here; the work is done when a flow file is really imported.
 """
 
 from __future__ import annotations
@@ -10,6 +10,7 @@ import sys
 
 from airflow.configuration import conf
 
+from airflow_flowprovider import placeholders
 from flowsdk.registry import register_compiler
 
 _DEFAULT_CALLABLE = "airflow.utils.file.might_contain_dag_via_default_heuristic"
@@ -25,6 +26,7 @@ def install() -> None:
     if conf.get("core", "might_contain_dag_callable", fallback="") == _DEFAULT_CALLABLE:
         conf.set("core", "might_contain_dag_callable", _OWN_CALLABLE)
     register_compiler(_compile)
+    placeholders.install()
 
 
 def _compile(flow: type) -> None:
