@@ -110,6 +110,8 @@ class _Brackets:
             ways = list(dict.fromkeys(arrivals.values()))
             if name == self._start:
                 self._frames[name] = ()
+                if node.is_join:  # nothing can be open before the first step
+                    yield from self._join(node, {}, ())
             elif name == self._graph.end:
                 self._frames[name] = _common(ways)
             elif node.is_join:
