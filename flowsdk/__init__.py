@@ -17,6 +17,7 @@ _HOME = {
     "Parameter": "flowsdk.parameters",
     "JSONType": "flowsdk.parameters",
     "JSONTypeClass": "flowsdk.parameters",
+    "IncludeFile": "flowsdk.include_file",
     "Config": "flowsdk.configs.config",
     "ConfigValue": "flowsdk.configs.value",
     "config_expr": "flowsdk.configs.expression",
@@ -34,6 +35,16 @@ _HOME = {
     "parallel": "flowsdk.decorators.parallel",
     "pytorch_parallel": "flowsdk.decorators.parallel",
     "exit_hook": "flowsdk.decorators.exit_hook",
+    "user_step_decorator": "flowsdk.decorators.user.wrappers",
+    "UserStepDecorator": "flowsdk.decorators.user.wrappers",
+    "USER_SKIP_STEP": "flowsdk.decorators.user.wrappers",
+    "StepMutator": "flowsdk.decorators.user.mutators",
+    "FlowMutator": "flowsdk.decorators.user.mutators",
+    "MutableStep": "flowsdk.decorators.user.mutable",
+    "MutableFlow": "flowsdk.decorators.user.mutable",
+    "parallel_map": "flowsdk.multicore",
+    "parallel_imap_unordered": "flowsdk.multicore",
+    "profile": "flowsdk.profiling",
     "schedule": "flowsdk.decorators.schedule",
     "Metaflow": "flowsdk.client",
     "Flow": "flowsdk.client",
@@ -79,7 +90,15 @@ if TYPE_CHECKING:
     from flowsdk.decorators.retry import retry
     from flowsdk.decorators.schedule import schedule
     from flowsdk.decorators.timeout import timeout
+    from flowsdk.decorators.user.mutable import MutableFlow, MutableStep
+    from flowsdk.decorators.user.mutators import FlowMutator, StepMutator
+    from flowsdk.decorators.user.wrappers import (
+        USER_SKIP_STEP,
+        UserStepDecorator,
+        user_step_decorator,
+    )
     from flowsdk.flow import FlowSpec
+    from flowsdk.include_file import IncludeFile
     from flowsdk.parameters import JSONType, JSONTypeClass, Parameter
     from flowsdk.steps import step
 

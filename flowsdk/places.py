@@ -1,9 +1,12 @@
-"""Where a flow's files are looked for: in the current folder, and beside the file of the flow."""
+"""Where what a flow names is looked for: files beside its own file, functions in modules."""
 
 from __future__ import annotations
 
 import sys
+from collections.abc import Callable
+from importlib import import_module
 from pathlib import Path
+from typing import Any
 
 from flowsdk.registry import is_deployed
 
@@ -33,3 +36,14 @@ def not_found(flow: type, path: str) -> str:
     """The end of a sentence about a path that means no file: where it was looked for."""
     places = dict.fromkeys(str(place) for place in candidates(flow, path))
     return f"found no such file, expected {' or '.join(places)}."
+
+
+def named_function(function: str | Callable[..., Any]) -> Callable[..., Any]:
+    """A function, or the one that ``"package.module.function"`` names; ``"."`` begins flowsdk's."""
+    if not isinstance(function, str):
+        return function
+    module, _, name = function.rpartition(".")
+    if module.startswith(".") or not module:
+        module = f"flowsdk{module}"
+    found: Callable[..., Any] = getattr(import_module(module), name)
+    return found

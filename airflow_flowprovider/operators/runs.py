@@ -15,6 +15,7 @@ from flowsdk.configs import resolve_configs
 from flowsdk.datastore import FlowDatastore, keys
 from flowsdk.exception import FlowException, KeyNotFound
 from flowsdk.flow import FlowSpec
+from flowsdk.include_file import include_files
 from flowsdk.parameters import collect_parameters, resolve_parameters
 from flowsdk.runtime.task import utc_now
 from flowsdk.spec import RunSpec
@@ -94,7 +95,7 @@ def _new_run(flow: type[FlowSpec], store: FlowDatastore, context: Mapping[str, A
     return RunSpec(
         flow=store.flow,
         run=str(context["run_id"]),
-        parameters=parameters,
+        parameters=include_files(flow, parameters, store),
         code=package.upload(store, built),
         script=built.script,
         user=_user(context),

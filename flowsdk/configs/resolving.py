@@ -6,13 +6,12 @@ import json
 import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from importlib import import_module
 from typing import Any
 
 from flowsdk.configs.config import Config, collect_configs, identifier, key_of
 from flowsdk.configs.value import ConfigValue
 from flowsdk.exception import ConfigError, did_you_mean
-from flowsdk.places import find_file, not_found
+from flowsdk.places import find_file, named_function, not_found
 
 _pinned: dict[str, Any] | None = None
 
@@ -153,7 +152,7 @@ def _parsed(config: Config, value: Any, origin: str) -> Any:
         value = (
             _json(config, text, origin)
             if config._parser is None
-            else _guarded(config, origin, lambda: _parser_of(config._parser)(text))
+            else _guarded(config, origin, lambda: named_function(config._parser)(text))
         )
     return _checked(config, value, origin)
 
@@ -163,16 +162,6 @@ def _guarded(config: Config, origin: str, call: Callable[[], Any]) -> Any:
         return call()
     except Exception as error:  # a user's function may raise anything
         raise _error(config, f"{origin} failed with {type(error).__name__}: {error}") from error
-
-
-def _parser_of(parser: str | Callable[[str], Any]) -> Callable[[str], Any]:
-    if not isinstance(parser, str):
-        return parser
-    module, _, function = parser.rpartition(".")
-    if module.startswith(".") or not module:
-        module = f"flowsdk{module}"
-    found: Callable[[str], Any] = getattr(import_module(module), function)
-    return found
 
 
 def _json(config: Config, text: str, origin: str) -> Any:

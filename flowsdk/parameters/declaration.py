@@ -104,6 +104,14 @@ class Parameter:
         evaluated._complete()
         return evaluated
 
+    def verify(self, flow: type, value: Any) -> None:
+        """Raise ParameterError if a value of the right type cannot be; subclasses override it.
+
+        Args:
+            flow: The flow class.
+            value: What the run is about to be given; not None.
+        """
+
     def _complete(self) -> None:
         """Fill in what follows from the other values."""
         self.type = _type_of(self.type, self.default, self.separator)

@@ -80,6 +80,8 @@ def resolve_parameters(
     for name, parameter in parameters.items():
         try:
             values[name] = _resolve(parameter, context, given, env or {})
+            if values[name] is not None:
+                parameter.verify(flow, values[name])
         except ParameterError as error:
             problems.append(error)
     if problems:
