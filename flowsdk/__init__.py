@@ -31,6 +31,7 @@ _HOME = {
     "retry": "flowsdk.decorators.retry",
     "timeout": "flowsdk.decorators.timeout",
     "environment": "flowsdk.decorators.environment",
+    "card": "flowsdk.decorators.card",
     "catch": "flowsdk.decorators.catch",
     "parallel": "flowsdk.decorators.parallel",
     "pytorch_parallel": "flowsdk.decorators.parallel",
@@ -82,6 +83,7 @@ if TYPE_CHECKING:
     from flowsdk.configs.value import ConfigValue
     from flowsdk.current_task import current
     from flowsdk.decorators.batch import batch
+    from flowsdk.decorators.card import card
     from flowsdk.decorators.catch import catch
     from flowsdk.decorators.environment import environment
     from flowsdk.decorators.exit_hook import exit_hook

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from flowsdk.client import Run, Task
     from flowsdk.spec import TaskSpec
 
 
@@ -12,9 +14,11 @@ class Current:
     """Facts about the running task; outside one there are none.
 
     Always: ``flow_name, run_id, step_name, task_id, retry_count, origin_run_id, pathspec, namespace,
-    username, tags, parameter_names, tempdir, is_running_flow``. Under Airflow also ``logical_date``,
-    ``data_interval_start``, ``data_interval_end``, ``run_after`` (ISO 8601 text or None) and
-    ``dag_id``.
+    username, tags, parameter_names, tempdir, is_running_flow``, the client's ``run`` and ``task``,
+    ``graph`` (a dict) and ``trigger`` (None unless an event has started the run). Decorators add
+    theirs: ``@project`` the ``project_name`` and more, ``@card`` the ``card``, ``@parallel`` the
+    ``parallel``. Under Airflow also ``logical_date``, ``data_interval_start``,
+    ``data_interval_end``, ``run_after`` (ISO 8601 text or None) and ``dag_id``.
 
     Reading a fact that is not there raises AttributeError; ``current.get(name, default)`` does not,
     and ``name in current`` tells.
@@ -22,6 +26,8 @@ class Current:
 
     def __init__(self) -> None:
         self._facts: dict[str, Any] = {}
+        self._makers: dict[str, Callable[[], Any]] = {}
+        self._root: str | None = None
 
     @property
     def is_running_flow(self) -> bool:
@@ -30,21 +36,36 @@ class Current:
 
     def get(self, key: str, default: Any = None) -> Any:
         """The fact ``key``, or ``default`` if there is none."""
-        return self._facts.get(key, default)
+        return getattr(self, key) if key in self else default
 
     def __contains__(self, key: str) -> bool:
-        return key in self._facts
+        return key in self._facts or key in self._makers
 
     def __getattr__(self, name: str) -> Any:
         facts = self.__dict__.get("_facts", {})
+        makers = self.__dict__.get("_makers", {})
+        if name not in facts and name in makers:
+            facts[name] = makers[name]()
         if name in facts:
             return facts[name]
-        why = f"known here: {', '.join(sorted(facts))}" if facts else "no task is running"
+        why = (
+            f"known here: {', '.join(sorted({*facts, *makers}))}" if facts else "no task is running"
+        )
         raise AttributeError(f"current.{name} is not available: {why}.")
 
-    def _begin(self, spec: TaskSpec, parameter_names: list[str], tempdir: str) -> None:
-        """Become the facts of one task."""
+    def _begin(
+        self, spec: TaskSpec, parameter_names: list[str], tempdir: str, flow: type | None = None
+    ) -> None:
+        """Become the facts of one task.
+
+        Args:
+            spec: The task.
+            parameter_names: Of the attributes that hold parameters.
+            tempdir: A folder that is removed after the task.
+            flow: The flow class, for ``graph``.
+        """
         self._facts = {
+            "trigger": None,
             **spec.facts,
             "flow_name": spec.flow,
             "run_id": spec.run,
@@ -59,10 +80,46 @@ class Current:
             "parameter_names": parameter_names,
             "tempdir": tempdir,
         }
+        #: Of the datastore that the task reads and writes: the client looks there by default.
+        self._root = spec.root
+        self._makers = {
+            "run": lambda: _client_run(spec),
+            "task": lambda: _client_task(spec),
+            **({"graph": _graph_of(flow), "graph_info": _graph_of(flow)} if flow else {}),
+        }
+
+    def _add(self, **facts: Any) -> None:
+        """Add facts, for a decorator to call before the step's code runs."""
+        self._facts.update(facts)
+
+    def _add_lazily(self, **makers: Callable[[], Any]) -> None:
+        """Add facts that are made when the step first asks for them."""
+        self._makers.update(makers)
 
     def _end(self) -> None:
         """Forget the task."""
-        self._facts = {}
+        self._facts, self._makers, self._root = {}, {}, None
+
+
+def _client_run(spec: TaskSpec) -> Run:
+    from flowsdk.client import Run
+
+    return Run(f"{spec.flow}/{spec.run}")
+
+
+def _client_task(spec: TaskSpec) -> Task:
+    from flowsdk.client import Task
+
+    return Task(spec.pathspec)
+
+
+def _graph_of(flow: type) -> Callable[[], Mapping[str, Any]]:
+    def make() -> Mapping[str, Any]:
+        from flowsdk.graph_info import graph_info
+
+        return graph_info(flow)
+
+    return make
 
 
 current = Current()

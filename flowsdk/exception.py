@@ -27,9 +27,11 @@
       ├─ PackageError                     the code package cannot be built or verified
       ├─ UsageError                       a command line or a call that cannot be carried out
       ├─ CommandFailed                    a command that Runner or Deployer started did not do it
+      ├─ DeploymentError                  a flow cannot be put into a dags folder, or not parsed
       └─ ClientError
            ├─ InvalidPathspec
            ├─ NotFound
+           │    └─ CardNotFound           a task has no such card, or there is no such card type
            ├─ NamespaceMismatch           it exists, and not in the namespace in force
            └─ TagError                    a tag is malformed, or one too many
 
@@ -313,6 +315,12 @@ class CommandFailed(FlowException):
         self.returncode = returncode
 
 
+class DeploymentError(FlowException):
+    """A flow cannot be put into a dags folder or taken out of it, or Airflow cannot parse it."""
+
+    headline = "Deployment error"
+
+
 class ClientError(FlowException):
     """Base of what the client raises."""
 
@@ -325,6 +333,10 @@ class InvalidPathspec(ClientError):
 
 class NotFound(ClientError):
     """The flow, run, step, task or artifact does not exist."""
+
+
+class CardNotFound(NotFound):
+    """A task has no such card, or no class makes cards of that type."""
 
 
 class NamespaceMismatch(ClientError):

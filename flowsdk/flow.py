@@ -35,7 +35,8 @@ class FlowSpec:
         use_cli: Parse the command line and run it. False only builds the object.
     """
 
-    _flow_decorators: ClassVar[dict[str, list[Any]]] = {}
+    #: Those that stand on this very class; ``decorators.prepare`` says which are in effect.
+    _flow_own_decorators: ClassVar[tuple[Any, ...]] = ()
     #: Set by the runtime while it loads a flow file: the file's own ``MyFlow()`` must not start a
     #: command line then, but end the loading.
     _on_main: ClassVar[Any] = None
@@ -253,13 +254,15 @@ _NO_TASK = FlowTask()
 
 
 def graph_of(flow: type[FlowSpec]) -> FlowGraph:
-    """The graph of a flow class, built once for each class."""
+    """The graph of a flow class, built once for each class and values of its Configs."""
+    from flowsdk.decorators.prepare import prepare
     from flowsdk.graph import FlowGraph
 
-    graph = flow.__dict__.get("_flow_graph")
-    if graph is None:
+    prepared = prepare(flow)
+    source, graph = flow.__dict__.get("_flow_graph", (None, None))
+    if graph is None or source is not prepared:
         graph = FlowGraph.from_flow(flow)
-        type.__setattr__(flow, "_flow_graph", graph)
+        type.__setattr__(flow, "_flow_graph", (prepared, graph))
     return graph
 
 

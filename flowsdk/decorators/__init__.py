@@ -4,24 +4,47 @@ from __future__ import annotations
 
 from flowsdk.decorators.base import FlowDecorator, StepDecorator, parse_spec
 from flowsdk.decorators.batch import Batch, batch
+from flowsdk.decorators.card import Card, card
+from flowsdk.decorators.catch import Catch, catch
 from flowsdk.decorators.environment import Environment, environment
+from flowsdk.decorators.exit_hook import ExitHook, exit_hook
+from flowsdk.decorators.parallel import Parallel, PytorchParallel, parallel, pytorch_parallel
 from flowsdk.decorators.resources import Resources, resources
 from flowsdk.decorators.retry import Retry, retry
-from flowsdk.decorators.schedule import schedule
+from flowsdk.decorators.schedule import Schedule, schedule
 from flowsdk.decorators.timeout import Timeout, timeout
 
 #: What ``--with`` can name.
 STEP_DECORATORS: dict[str, type[StepDecorator]] = {
-    kind.name: kind for kind in (Batch, Environment, Resources, Retry, Timeout)
+    kind.name: kind
+    for kind in (
+        Batch,
+        Card,
+        Catch,
+        Environment,
+        Parallel,
+        PytorchParallel,
+        Resources,
+        Retry,
+        Timeout,
+    )
 }
+#: What a mutator can name.
+FLOW_DECORATORS: dict[str, type[FlowDecorator]] = {kind.name: kind for kind in (ExitHook, Schedule)}
 
 __all__ = [
+    "FLOW_DECORATORS",
     "STEP_DECORATORS",
     "FlowDecorator",
     "StepDecorator",
     "batch",
+    "card",
+    "catch",
     "environment",
+    "exit_hook",
+    "parallel",
     "parse_spec",
+    "pytorch_parallel",
     "resources",
     "retry",
     "schedule",

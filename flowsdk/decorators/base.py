@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+import sys
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager
 from typing import TYPE_CHECKING, Any, ClassVar, TypeVar
@@ -20,6 +21,7 @@ _NEXT_ATTRIBUTE = re.compile(r",(?=\s*\w+\s*=)|,$")
 
 F = TypeVar("F", bound=Callable[..., Any])
 C = TypeVar("C", bound=type)
+K = TypeVar("K", bound="Decorator")
 
 
 class Decorator:
@@ -38,14 +40,23 @@ class Decorator:
     defaults: ClassVar[Mapping[str, Any]] = {}
 
     def __init__(self, **attributes: Any) -> None:
+        waiting = _has_expressions(attributes)
         for attribute in attributes:
-            if attribute not in self.defaults:
+            if attribute not in self.defaults and not (waiting and attribute.startswith("_")):
                 raise DecoratorError(
                     f"@{self.name} has no attribute {attribute!r}, expected "
                     f"{', '.join(self.defaults) or 'none'}.{did_you_mean(attribute, self.defaults)}"
                 )
         self.attributes: dict[str, Any] = {**self.defaults, **attributes}
-        self.check()
+        if not waiting:
+            self.check()
+
+    def with_values(self, value: Callable[[Any], Any]) -> Any:
+        """Another one like this whose attributes are what ``value`` makes of this one's.
+
+        Of expressions of Configs, the values: before, the attributes have not been checked.
+        """
+        return type(self)(**value(self.attributes))
 
     def check(self) -> None:
         """Raise DecoratorError if the attributes make no sense; subclasses override it."""
@@ -55,7 +66,7 @@ class Decorator:
         return DecoratorError(f"@{self.name}: {message}")
 
     def __repr__(self) -> str:
-        given = {k: v for k, v in self.attributes.items() if v != self.defaults[k]}
+        given = {k: v for k, v in self.attributes.items() if v != self.defaults.get(k)}
         return f"@{self.name}({', '.join(f'{k}={v!r}' for k, v in given.items())})"
 
     def __eq__(self, other: object) -> bool:
@@ -74,13 +85,15 @@ class StepDecorator(Decorator):
 
     #: Whether a step may have several of the kind.
     allow_multiple: ClassVar[bool] = False
+    #: A decorator of a lower rank is around those of a higher one, wherever it is written.
+    rank: ClassVar[int] = 0
 
     def around(self, task: RunningTask) -> AbstractContextManager[Any] | None:  # noqa: ARG002
         """What is entered before the step's code and left after it; None for nothing.
 
-        The decorator written first is the outermost. What the step raises passes through, and a
-        context manager that suppresses it makes the step succeed, with the transition that
-        ``task.go_on`` has been given, else the one that the source says.
+        Among decorators of one ``rank``, the one written first is the outermost. What the step raises
+        passes through, and a context manager that suppresses it makes the step succeed, with the
+        transition that ``task.go_on`` has been given, else the one that the source says.
         """
         return None
 
@@ -123,7 +136,10 @@ class StepDecorator(Decorator):
 
 
 class FlowDecorator(Decorator):
-    """A decorator of flow classes, kept in the class's ``_flow_decorators``."""
+    """A decorator of flow classes, kept in the class's ``_flow_own_decorators``."""
+
+    #: Whether a flow may have several of the kind.
+    allow_multiple: ClassVar[bool] = False
 
     def attach(self, flow: C) -> C:
         """Add this to a flow class, and have the class compiled again.
@@ -132,15 +148,13 @@ class FlowDecorator(Decorator):
             DecoratorError: It is not a flow, or has such a decorator already.
         """
         decorated: object = flow
-        if not isinstance(decorated, type) or not hasattr(flow, "_flow_decorators"):
+        if not isinstance(decorated, type) or not hasattr(flow, "_flow_own_decorators"):
             raise self.error(f"found on {flow!r}, expected a subclass of FlowSpec.")
-        own: dict[str, list[FlowDecorator]] = dict(flow._flow_decorators)
-        if "_flow_decorators" in flow.__dict__ and self.name in flow.__dict__["_flow_own"]:
+        own: tuple[FlowDecorator, ...] = flow.__dict__.get("_flow_own_decorators", ())
+        if not self.allow_multiple and any(other.name == self.name for other in own):
             raise self.error(f"found twice on flow {flow.__name__}. Remove one.")
-        own[self.name] = [self]
-        flow._flow_decorators = own
-        flow._flow_own = {*flow.__dict__.get("_flow_own", ()), self.name}  # type: ignore[attr-defined]
-        notify(flow)
+        flow._flow_own_decorators = (self, *own)  # the one written first comes first
+        flow_has_changed(flow)
         return flow
 
     @classmethod
@@ -149,6 +163,19 @@ class FlowDecorator(Decorator):
         if flow is not None:
             return cls(**attributes).attach(flow)
         return cls(**attributes).attach
+
+
+def flow_has_changed(flow: type) -> None:
+    """Have whatever has been read from a flow class read again, and the class compiled again."""
+    for name in ("_flow_prepared", "_flow_graph"):
+        if name in flow.__dict__:
+            type.__delattr__(flow, name)
+    notify(flow)
+
+
+def _has_expressions(value: Any) -> bool:
+    configs = sys.modules.get("flowsdk.configs")  # else there can be none
+    return configs is not None and configs.has_expressions(value)
 
 
 def decorators_of(
@@ -164,33 +191,47 @@ def decorators_of(
     Raises:
         DecoratorError: The flow has no such step.
     """
-    function: Any = getattr(flow, step, None)
-    if not getattr(function, "is_step", False):
-        raise DecoratorError(f"Flow {flow.__name__} has no step {step!r}.")
-    own: list[StepDecorator] = function.decorators[::-1]
-    kinds = {decorator.name for decorator in own}
-    return [*(decorator for decorator in extra if decorator.name not in kinds), *own]
+    from flowsdk.decorators.prepare import prepare
+
+    found = prepare(flow, extra).decorators
+    if step not in found:
+        raise DecoratorError(
+            f"Flow {flow.__name__} has no step {step!r}.{did_you_mean(step, found)}"
+        )
+    return list(found[step])
 
 
-def parse_spec(text: str, known: Mapping[str, type[StepDecorator]]) -> StepDecorator:
+def parse_spec(text: str, known: Mapping[str, type[K]]) -> K:
     """The decorator that ``--with`` names, as ``name`` or ``name:key=value,key=value``.
 
     Args:
         text: The option's value. Values are JSON where they can be, else text. All of them may be
-            one JSON object, as :meth:`StepDecorator.spec` writes it.
-        known: The decorators there are, by name.
+            one JSON object, as :meth:`StepDecorator.spec` writes it. A number as key means a
+            positional argument.
+        known: The decorators there are, by name. Of steps, those that users have written are found
+            too, by ``module.name``.
 
     Raises:
         DecoratorError: It is unknown, malformed, or has bad attributes.
     """
     name, _, rest = text.partition(":")
-    if name not in known:
-        raise DecoratorError(
-            f"--with {text}: there is no step decorator {name!r}.{did_you_mean(name, known)}"
-        )
+    if name in known:
+        return known[name](**_attributes(text, rest))
+    from flowsdk.decorators.user.common import find_class
+
+    try:
+        kind: Any = find_class(name)
+    except DecoratorError as error:
+        raise DecoratorError(f"--with {text}: {error}{did_you_mean(name, known)}") from error
+    given = _attributes(text, rest)
+    positions = sorted((key for key in given if key.isdecimal()), key=int)
+    return kind(*(given.pop(key) for key in positions), **given)  # type: ignore[no-any-return]
+
+
+def _attributes(text: str, rest: str) -> dict[str, Any]:
     if rest.startswith("{"):
         try:
-            return known[name](**json.loads(rest))
+            return dict(json.loads(rest))
         except ValueError as error:
             raise DecoratorError(f"--with {text}: not JSON ({error}).") from error
     attributes = {}
@@ -202,4 +243,4 @@ def parse_spec(text: str, known: Mapping[str, type[StepDecorator]]) -> StepDecor
             attributes[key.strip()] = json.loads(value)
         except ValueError:
             attributes[key.strip()] = value
-    return known[name](**attributes)
+    return attributes

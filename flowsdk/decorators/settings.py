@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from flowsdk.decorators.base import StepDecorator, decorators_of
+from flowsdk.decorators.prepare import flow_decorators
 from flowsdk.decorators.schedule import Schedule, ScheduleSettings
 from flowsdk.decorators.timeout import Timeout
 
@@ -105,7 +106,7 @@ def step_settings(flow: type, step: str, extra: Sequence[StepDecorator] = ()) ->
 
 def flow_schedule(flow: type) -> ScheduleSettings | None:
     """When a flow runs by itself; None if it does not."""
-    for decorator in getattr(flow, "_flow_decorators", {}).get("schedule", ()):
+    for decorator in flow_decorators(flow, "schedule"):
         if isinstance(decorator, Schedule):
             return decorator.settings
     return None

@@ -12,13 +12,14 @@ import sys
 from pathlib import Path
 from types import FrameType
 
+from flowsdk.configs import pin_configs
 from flowsdk.datastore import FlowDatastore
 from flowsdk.runtime.errors import describe
 from flowsdk.runtime.load import load_flow
 from flowsdk.runtime.logs import LogLine
 from flowsdk.runtime.processes import TaskProcesses
 from flowsdk.runtime.task import failed_result, run_task, utc_now
-from flowsdk.spec import TaskResult, TaskSpec
+from flowsdk.spec import ErrorInfo, TaskResult, TaskSpec
 
 
 def main(spec_json: bytes, package: str) -> int:
@@ -38,15 +39,16 @@ def main(spec_json: bytes, package: str) -> int:
         sys.stderr.write(f"{spec.pathspec} attempt {spec.attempt} has {found.status} already.\n")
         return 0 if found.succeeded else 1
 
-    def target() -> TaskResult:
+    def target(lost: ErrorInfo | None) -> TaskResult:
         started_at = utc_now()
         os.environ.update(spec.environment)  # before the flow file is imported, which may look
+        pin_configs(spec.configs)
         try:
             flow = load_flow(Path(package) / (spec.script or ""), spec.flow)
         except BaseException as error:  # noqa: BLE001  # importing the flow file is user code
             return failed_result(spec, describe(error), started_at)
         # A store of its own: connections must not be shared across the fork.
-        return run_task(spec, flow, FlowDatastore.at(spec.root, spec.flow))
+        return run_task(spec, flow, FlowDatastore.at(spec.root, spec.flow), lost)
 
     # When the host is lost Batch starts the job anew, and then this attempt is still to be run.
     processes = TaskProcesses(_echo, started_anew=True)

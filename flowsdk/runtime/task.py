@@ -21,6 +21,7 @@ from flowsdk.decorators.base import decorators_of
 from flowsdk.decorators.running import RunningTask
 from flowsdk.exception import FlowException, InvalidNextException, TaskFailed
 from flowsdk.flow import FlowSpec, FlowTask, constants_of, graph_of
+from flowsdk.include_file import IncludeFile, included
 from flowsdk.parameters import Parameter
 from flowsdk.runtime.errors import describe, user_traceback
 from flowsdk.runtime.inputs import Inputs, branches
@@ -198,14 +199,18 @@ class _Attempt:
         kinds: dict[str, Literal["parameter", "constant"]] = {}
         values: dict[str, Any] = {}
         attributes = _parameter_attributes(self.flow)
+        files: dict[str, ArtifactRef] = {}
         for name, value in (self.spec.parameters or {}).items():
             attribute = attributes.get(name, name)
+            if value is not None and isinstance(getattr(self.flow, attribute, None), IncludeFile):
+                files[attribute] = included(value, str(self.spec.ref))
+                continue
             values[attribute] = value
             kinds[attribute] = "parameter"
         for name, value in constants_of(self.flow).items():
             values[name] = value
             kinds[name] = "constant"
-        return self.scope.changed(values, {}, str(self.spec.ref), kinds)
+        return {**self.scope.changed(values, {}, str(self.spec.ref), kinds), **files}
 
     def _finish_transition(
         self, obj: FlowSpec, task: FlowTask

@@ -1,0 +1,180 @@
+"""From what a flow's source says to the decorators in effect: Configs, mutators, ``--with``.
+
+Whoever reads a flow – its graph, its parameters, its decorators – prepares it first. Preparing is
+repeatable: it starts from the source each time, changes nothing that other flows share, and a flow
+that is ready is left alone.
+"""
+
+from __future__ import annotations
+
+import sys
+import traceback
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, TypeVar
+
+from flowsdk.decorators.base import FlowDecorator, StepDecorator
+from flowsdk.decorators.draft import Draft, undo
+from flowsdk.exception import DecoratorError, FlowException
+
+if TYPE_CHECKING:
+    from flowsdk.decorators.user.mutators import FlowMutator
+
+D = TypeVar("D", FlowDecorator, StepDecorator)
+
+
+@dataclass(frozen=True)
+class Prepared:
+    """A flow that can be read.
+
+    Attributes:
+        decorators: Step → the decorators in effect, the outermost first.
+        flow_decorators: Name → the flow's decorators in effect.
+    """
+
+    decorators: Mapping[str, Sequence[StepDecorator]]
+    flow_decorators: Mapping[str, Sequence[FlowDecorator]]
+
+
+def prepare(flow: type, extra: Sequence[StepDecorator] = ()) -> Prepared:
+    """Make a flow class ready to be read, unless it is.
+
+    Configs get their values, mutators their say (first all ``pre_mutate``, then, with the
+    decorators from ``--with`` there, all ``mutate``) and expressions in decorators become values.
+
+    Args:
+        flow: The flow class.
+        extra: Decorators from ``--with``, for every step that has none of the kind.
+
+    Raises:
+        DecoratorError: A decorator or mutator is misused, or a mutator fails.
+        ConfigError: A Config has no value.
+    """
+    uses_configs = "flowsdk.configs" in sys.modules  # else no flow can have one
+    if uses_configs:
+        from flowsdk.configs import resolve_configs
+
+        resolve_configs(flow)
+    configs = flow.__dict__.get("_flow_configs")
+    source, known = flow.__dict__.get("_flow_prepared", (None, {}))
+    if "_flow_prepared" not in flow.__dict__ or source is not configs:
+        known = {}
+        type.__setattr__(flow, "_flow_prepared", (configs, known))
+    key = tuple(decorator.spec() for decorator in extra)
+    if key not in known:
+        known[key] = _Preparation(flow, extra, uses_configs).run()
+    return known[key]  # type: ignore[no-any-return]
+
+
+def flow_decorators(flow: type, name: str) -> Sequence[FlowDecorator]:
+    """The decorators of one kind in effect on a flow, e.g. ``schedule``; empty if there are none."""
+    return prepare(flow).flow_decorators.get(name, ())
+
+
+class _Preparation:
+    def __init__(self, flow: type, extra: Sequence[StepDecorator], uses_configs: bool) -> None:
+        self._flow = flow
+        self._extra = extra
+        self._uses_configs = uses_configs
+        undo(flow)
+        self._draft = Draft(flow)
+
+    def run(self) -> Prepared:
+        draft = self._draft
+        flow_mutators = [self._begun(mutator) for mutator in _flow_mutators(self._flow)]
+        for mutator in flow_mutators:
+            self._mutate_flow(mutator, early=True)
+        for step in draft.steps:
+            self._pre_mutate_step(step, draft.steps[step])
+        for step in draft.steps:
+            self._pre_mutate_step(step, draft.add_with(step, self._extra))
+        for mutator in flow_mutators:
+            self._mutate_flow(mutator, early=False)
+        for step, decorators in draft.steps.items():
+            for decorator in list(decorators):
+                if is_mutator(decorator):
+                    self._mutate_step(decorator, step, early=False)
+        return Prepared(
+            {step: self._ordered(step, found) for step, found in draft.steps.items()},
+            {
+                name: tuple(self._with_values(decorator) for decorator in found)
+                for name, found in draft.flow_decorators.items()
+            },
+        )
+
+    def _pre_mutate_step(self, step: str, decorators: Sequence[StepDecorator]) -> None:
+        """Let the mutators among ``decorators`` act, and those that they add in turn."""
+        todo = [decorator for decorator in decorators if is_mutator(decorator)]
+        while todo:
+            mutator = todo.pop(0)
+            present = self._draft.steps[step]
+            if not any(mutator is other for other in present):
+                continue  # another mutator has removed it
+            begun = self._begun(mutator)
+            present[next(i for i, other in enumerate(present) if other is mutator)] = begun
+            before = {id(decorator) for decorator in present}
+            self._mutate_step(begun, step, early=True)
+            todo += [d for d in self._draft.steps[step] if is_mutator(d) and id(d) not in before]
+
+    def _mutate_flow(self, mutator: FlowMutator, *, early: bool) -> None:
+        from flowsdk.decorators.user.mutable import MutableFlow
+
+        mutable = MutableFlow(self._draft, early=early, by=mutator.name)
+        act = mutator.pre_mutate if early else mutator.mutate
+        self._call(lambda: act(mutable), f"@{mutator.name}.{act.__name__}")
+
+    def _mutate_step(self, mutator: Any, step: str, *, early: bool) -> None:
+        from flowsdk.decorators.user.mutable import MutableFlow
+
+        flow = MutableFlow(self._draft, early=early, by=mutator.name)
+        act = mutator.pre_mutate if early else mutator.mutate
+        self._call(lambda: act(flow.step(step)), f"@{mutator.name}.{act.__name__} (step {step!r})")
+
+    def _begun(self, mutator: Any) -> Any:
+        """A mutator of this preparation's own, with the values of its arguments."""
+        return self._call(lambda: self._with_values(mutator).fresh(), f"@{mutator.name}")
+
+    def _call(self, act: Callable[[], Any], what: str) -> Any:
+        """Call a user's code; what it raises names it and its line."""
+        try:
+            return act()
+        except FlowException:
+            raise
+        except Exception as error:
+            frame = traceback.extract_tb(error.__traceback__)[-1]
+            raise DecoratorError(
+                f"{what} of flow {self._flow.__name__} ({frame.filename}:{frame.lineno}) raised "
+                f"{type(error).__name__}: {error}"
+            ) from error
+
+    def _ordered(self, step: str, decorators: Sequence[StepDecorator]) -> tuple[StepDecorator, ...]:
+        try:
+            found = [self._with_values(decorator) for decorator in decorators]
+        except DecoratorError as error:
+            raise DecoratorError(f"Step {step!r} of flow {self._flow.__name__}: {error}") from error
+        return tuple(sorted(found, key=lambda decorator: decorator.rank))
+
+    def _with_values(self, decorator: D) -> D:
+        """The decorator itself, or one like it with the values of its expressions."""
+        if not self._uses_configs:
+            return decorator
+        from flowsdk.configs import evaluate, has_expressions
+
+        if not has_expressions((getattr(decorator, "args", ()), decorator.attributes)):
+            return decorator
+        found: D = decorator.with_values(lambda value: evaluate(value, self._flow))
+        return found
+
+
+def is_mutator(decorator: StepDecorator) -> bool:
+    """Whether a decorator of a step changes it before it runs."""
+    return hasattr(decorator, "pre_mutate")
+
+
+def _flow_mutators(flow: type) -> list[FlowMutator]:
+    """Those of the base classes first; on one class, the one written first."""
+    return [
+        mutator
+        for base in reversed(flow.__mro__)
+        for mutator in base.__dict__.get("_flow_own_mutators", ())
+    ]
