@@ -75,11 +75,7 @@ class BatchLauncher:
     ) -> None:
         self._store = store
         self._on_lines = on_lines
-        self._jobs = (
-            BatchJobs(_client("batch"), lambda: _client("batch", attempts=1))
-            if client is None
-            else BatchJobs(client)
-        )
+        self._jobs = batch_jobs() if client is None else BatchJobs(client)
         self._defaults = defaults or defaults_from(os.environ)
         self._out: dict[str, _Job] = {}
         self._described_at = 0.0
@@ -198,6 +194,11 @@ class BatchLauncher:
 
     def _print(self, job: _Job, text: str) -> None:
         self._on_lines(job.spec, [LogLine(time.time_ns() // 1_000_000, "stderr", text)])
+
+
+def batch_jobs() -> BatchJobs:
+    """AWS Batch, with the credentials and the region of the environment."""
+    return BatchJobs(_client("batch"), lambda: _client("batch", attempts=1))
 
 
 def _client(service: str, attempts: int = 9) -> Any:

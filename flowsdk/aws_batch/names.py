@@ -33,6 +33,11 @@ def task_prefix(flow: str, run: str, step: str, task: str) -> str:
     return f"{head or 'flow'}_{digest}-"
 
 
+def flow_prefix(flow: str) -> str:
+    """What the names of all jobs of a flow begin with; those of some other flows may, too."""
+    return _FOREIGN.sub("-", f"{flow}_").lstrip("_-")[:_HEAD_CHARACTERS]
+
+
 def job_prefix(flow: str, run: str, step: str, task: str, generation: int = 0) -> str:
     """What the names of all jobs of one generation of a task begin with.
 

@@ -37,6 +37,7 @@ class JobState:
         queue: Name or ARN of its job queue.
         resources: What it asks for, e.g. ``{"VCPU": "2", "MEMORY": "4096"}``.
         children: Of the parent of an array: number of children by status.
+        tags: As given when it was submitted; empty where only a summary was asked for.
     """
 
     id: str
@@ -54,6 +55,7 @@ class JobState:
     queue: str = ""
     resources: Mapping[str, str] = field(default_factory=dict)
     children: Mapping[str, int] = field(default_factory=dict)
+    tags: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def active(self) -> bool:
@@ -93,6 +95,7 @@ class JobState:
             queue=job.get("jobQueue", ""),
             resources={entry["type"]: entry["value"] for entry in requirements},
             children=(job.get("arrayProperties") or {}).get("statusSummary") or {},
+            tags=job.get("tags") or {},
         )
 
 

@@ -100,6 +100,11 @@ def resource_requirements(settings: StepSettings, platform: Platform) -> list[di
     return [{"type": kind, "value": value} for kind, value in amounts.items()]
 
 
+def tag_value(text: str) -> str:
+    """A text as AWS takes it for the value of a tag."""
+    return _TAG_FOREIGN.sub("_", text)[:_TAG_CHARACTERS]
+
+
 def _tags(spec: TaskSpec, settings: StepSettings) -> dict[str, str]:
     own = {
         "flow": spec.flow,
@@ -109,8 +114,6 @@ def _tags(spec: TaskSpec, settings: StepSettings) -> dict[str, str]:
         "user": spec.user,
     }
     return {
-        _TAG_FOREIGN.sub("_", key)[: _TAG_CHARACTERS // 2]: _TAG_FOREIGN.sub("_", value)[
-            :_TAG_CHARACTERS
-        ]
+        tag_value(key)[: _TAG_CHARACTERS // 2]: tag_value(value)
         for key, value in {**settings.tags, **own}.items()
     }

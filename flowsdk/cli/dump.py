@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import argparse
+import json
 import sys
 from pathlib import Path
 from typing import Any
 
 from flowsdk.artifacts.serializer import dump as pickled
 from flowsdk.cli.target import tasks_of
-from flowsdk.client.artifacts import DataArtifact
-from flowsdk.client.tasks import Task
+from flowsdk.client import DataArtifact, Task
 from flowsdk.exception import NotFound, UsageError
 from flowsdk.flow import FlowSpec
 
@@ -24,6 +24,8 @@ def add_arguments(parser: argparse.ArgumentParser, flow: type[FlowSpec]) -> None
                         help="print values up to this size (default: %(default)s)")  # fmt: skip
     parser.add_argument("--include", default="", metavar="NAMES",
                         help="only these artifacts, separated by commas")  # fmt: skip
+    parser.add_argument("--json", action="store_true",
+                        help="print one JSON object for each artifact")  # fmt: skip
     parser.add_argument("--file", type=Path, default=None,
                         help="instead of printing, pickle a dictionary of task → name → value "
                         "into this file")  # fmt: skip
@@ -34,15 +36,16 @@ def execute(flow: type[FlowSpec], args: argparse.Namespace) -> int:
     saved: dict[str, dict[str, Any]] = {}
     for task in tasks_of(flow, args, args.path):
         _, run, step, task_id = task.path_components
-        if not args.quiet:
+        if not args.quiet and not args.json:
             where = f"run_id={run} step={step} task_id={task_id}"
             sys.stderr.write(f"Dumping output of {where}\n")
         artifacts = _chosen(task, args)
         if args.file:
             saved[task.pathspec] = {artifact.id: artifact.data for artifact in artifacts}
         else:
+            line = _json_line if args.json else _line
             for artifact in artifacts:
-                sys.stdout.write(f"{_line(artifact, args.max_value_size)}\n")
+                sys.stdout.write(f"{line(artifact, args.max_value_size)}\n")
     if args.file:
         _save(args.file, saved)
         if not args.quiet:
@@ -73,6 +76,19 @@ def _line(artifact: DataArtifact, max_value_size: int) -> str:
     kind = artifact.type.removeprefix("builtins.")
     head = f"{artifact.id} [size: {artifact.size} type: <class '{kind}'>]"
     return f"{head} = {artifact.data}" if artifact.size <= max_value_size else head
+
+
+def _json_line(artifact: DataArtifact, max_value_size: int) -> str:
+    """An artifact as JSON: ``value`` if JSON can hold it, else ``repr``, neither if it is too large."""
+    facts: dict[str, Any] = {"pathspec": artifact.pathspec, "name": artifact.id,
+                             "type": artifact.type, "size": artifact.size}  # fmt: skip
+    if artifact.size > max_value_size:
+        return json.dumps(facts)
+    value = artifact.data
+    try:
+        return json.dumps({**facts, "value": value}, allow_nan=False)
+    except (TypeError, ValueError):
+        return json.dumps({**facts, "repr": repr(value)})
 
 
 def _save(path: Path, values: dict[str, dict[str, Any]]) -> None:

@@ -22,8 +22,8 @@ def exit_code(command: Callable[[], int]) -> int:
     try:
         code = command()
         sys.stdout.flush()
-    except SystemExit as end:  # argparse has printed why
-        return end.code if isinstance(end.code, int) else 1
+    except SystemExit as end:
+        return _exit_code(end)
     except FlowException as error:
         _report(error)
         return 2 if isinstance(error, UsageError) else 1
@@ -35,6 +35,15 @@ def exit_code(command: Callable[[], int]) -> int:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 1
     return code
+
+
+def _exit_code(end: SystemExit) -> int:
+    """As Python itself takes what ``sys.exit`` was given; argparse has printed why by then."""
+    if end.code is None or isinstance(end.code, int):
+        return end.code or 0
+    sys.stdout.flush()
+    sys.stderr.write(f"{end.code}\n")
+    return 1
 
 
 def _report(error: FlowException) -> None:

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 
 from flowsdk.cli.ending import exit_code
 from flowsdk.cli.parser import Parser
-from flowsdk.client.runs import Metaflow
+from flowsdk.client import Metaflow
 from flowsdk.client.selection import get_metadata
 from flowsdk.local.root import default_root
 from flowsdk.version import VERSION

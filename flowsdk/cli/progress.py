@@ -12,6 +12,7 @@ import json
 import os
 import sys
 from abc import ABC, abstractmethod
+from collections.abc import Sequence
 from datetime import datetime
 from types import TracebackType
 from typing import Any, TextIO
@@ -49,7 +50,7 @@ class Reporter(ABC):
 
     def listener(self) -> Listener:
         """What a scheduler reports to."""
-        return Listener(self.started, self.ended, self.tick)
+        return Listener(started=self.started, ended=self.ended, reused=self.reused, tick=self.tick)
 
     @abstractmethod
     def begin(self, run: RunSpec) -> None:
@@ -58,6 +59,10 @@ class Reporter(ABC):
     @abstractmethod
     def say(self, text: str) -> None:
         """A remark about the run as a whole."""
+
+    @abstractmethod
+    def reused(self, run: str, results: Sequence[TaskResult]) -> None:
+        """Tasks of ``run``, an earlier one, stand in for these."""
 
     @abstractmethod
     def started(self, spec: TaskSpec, name: str) -> None:
@@ -105,6 +110,11 @@ class PlainReporter(Reporter):
         """A line without a task."""
         self._tell(text)
 
+    def reused(self, run: str, results: Sequence[TaskResult]) -> None:
+        """Say how many."""
+        count = len(results)
+        self._tell(f"Using {count} task{'s' * (count != 1)} of run {run} again.")
+
     def started(self, spec: TaskSpec, name: str) -> None:
         """Note the task's name, and say that it starts."""
         self._names[spec.run, spec.step, spec.task] = name
@@ -144,9 +154,10 @@ class PlainReporter(Reporter):
 class JsonReporter(Reporter):
     """One JSON object a line, for scripts.
 
-    Every object has ``event`` and ``time`` (ISO 8601): ``run_started`` (``flow, run_id``),
-    ``task_started`` (``step, task, attempt, name``), ``log`` (``…, stream, text``), ``task_ended``
-    (``…, status, error, again_in, splits``), ``message`` (``text``) and ``run_ended`` (``status``).
+    Every object has ``event`` and ``time`` (ISO 8601). The events: ``run_started`` (``flow, run_id``),
+    ``tasks_reused`` (``run_id, tasks``), ``task_started`` (``step, task, attempt, name``), ``log``
+    (``step, task, attempt, stream, text``), ``task_ended`` (``step, task, attempt, status, error,
+    again_in, splits``), ``message`` (``text``) and ``run_ended`` (``status``).
     """
 
     def begin(self, run: RunSpec) -> None:
@@ -156,6 +167,11 @@ class JsonReporter(Reporter):
     def say(self, text: str) -> None:
         """``message``."""
         self._tell("message", text=text)
+
+    def reused(self, run: str, results: Sequence[TaskResult]) -> None:
+        """``tasks_reused``."""
+        tasks = [f"{result.step}/{result.task}" for result in results]
+        self._tell("tasks_reused", run_id=run, tasks=tasks)
 
     def started(self, spec: TaskSpec, name: str) -> None:
         """``task_started``."""

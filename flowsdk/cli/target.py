@@ -1,14 +1,48 @@
-"""``RUN/STEP[/TASK]`` on a command line: the tasks that it means."""
+"""``RUN/STEP[/TASK]`` and ``--run-id`` on a command line: the run and the tasks that they mean."""
 
 from __future__ import annotations
 
 import argparse
 
-from flowsdk.client.runs import Step
+from flowsdk.client import Flow, Run, Step, Task
+from flowsdk.client.namespaces import namespace
 from flowsdk.client.selection import metadata
-from flowsdk.client.tasks import Task
-from flowsdk.exception import UsageError
+from flowsdk.exception import NotFound, UsageError
 from flowsdk.flow import FlowSpec
+
+
+def look_where_asked(args: argparse.Namespace, ns: str | None = None) -> None:
+    """Have the client look where ``--metadata``, ``--datastore`` and ``--datastore-root`` say.
+
+    Args:
+        args: The command line.
+        ns: The namespace in which to look. None is all of them: whoever names a run means it.
+    """
+    if args.metadata:
+        metadata(args.metadata)
+    elif args.root_given:
+        metadata(args.datastore_root if "://" in args.datastore_root
+                 else f"local@{args.datastore_root}")  # fmt: skip
+    namespace(ns)
+
+
+def run_of(flow: type[FlowSpec], run_id: str | None) -> Run:
+    """A run of the flow: the one of that id, or the newest if there is no id.
+
+    Raises:
+        UsageError: The id is none.
+        NotFound: There is no such run, or none at all.
+    """
+    name = flow.__name__
+    if run_id is None:
+        newest = Flow(name).latest_run
+        if newest is None:
+            raise NotFound(f"Flow {name} has not run yet, expected a run. Name one with --run-id.")
+        return newest
+    run_id = run_id.removeprefix(f"{name}/")
+    if not run_id or "/" in run_id:
+        raise UsageError(f"Which run (command line): found {run_id!r}, expected a run id.")
+    return Run(f"{name}/{run_id}")
 
 
 def tasks_of(flow: type[FlowSpec], args: argparse.Namespace, path: str) -> list[Task]:
@@ -23,11 +57,7 @@ def tasks_of(flow: type[FlowSpec], args: argparse.Namespace, path: str) -> list[
         UsageError: It is of another form.
         NotFound: There is no such step or task.
     """
-    if args.metadata:
-        metadata(args.metadata)
-    elif args.root_given:
-        metadata(args.datastore_root if "://" in args.datastore_root
-                 else f"local@{args.datastore_root}")  # fmt: skip
+    look_where_asked(args)
     parts = path.strip("/").split("/")
     name = flow.__name__
     if len(parts) > 2 and parts[0] == name:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import re
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import TextIO
 
@@ -37,6 +37,7 @@ class StepCount:
         done: How many have succeeded.
         failed: How many have failed for good.
         waiting: How many are to be tried again.
+        reused: How many of those that have succeeded did so in an earlier run.
         begun: When the first one started, on the clock of the board.
         ended: When the last one ended.
     """
@@ -46,6 +47,7 @@ class StepCount:
     done: int = 0
     failed: int = 0
     waiting: int = 0
+    reused: int = 0
     begun: float | None = None
     ended: float = 0.0
 
@@ -86,6 +88,13 @@ class StatusBoard:
         self._steps: dict[str, StepCount] = {}
         self._again: set[tuple[str, str]] = set()
 
+    def reused(self, result: TaskResult) -> None:
+        """A task of an earlier run stands in for this one."""
+        count = self._step(result.step)
+        count.done += 1
+        count.reused += 1
+        self._expect(result)
+
     def started(self, step: str, task: str) -> None:
         """An attempt of a task has been launched."""
         count = self._step(step)
@@ -108,16 +117,18 @@ class StatusBoard:
             self._again.add((result.step, result.task))
         else:
             count.failed += 1
-        if result.splits:
-            for step in result.next:
-                self._step(step).expected += result.splits.count
+        self._expect(result)
 
     def lines(self, width: int, height: int) -> list[str]:
         """The board, at most ``height`` lines of at most ``width`` columns.
 
         Where there are more steps than lines, those that are over are summed up first.
         """
-        shown = [(name, count) for name, count in self._steps.items() if count.begun is not None]
+        shown = [
+            (name, count)
+            for name, count in self._steps.items()
+            if count.done or count.begun is not None
+        ]
         hidden = 0
         while len(shown) + bool(hidden) > max(1, height):
             at = next((i for i, (_, count) in enumerate(shown) if count.over), 0)
@@ -130,6 +141,11 @@ class StatusBoard:
             drawn.insert(0, self._paint(f"{self._more} {hidden} more steps"[:width], _DIM))
         return drawn
 
+    def _expect(self, result: TaskResult) -> None:
+        if result.splits:
+            for step in result.next:
+                self._step(step).expected += result.splits.count
+
     def _step(self, name: str) -> StepCount:
         return self._steps.setdefault(name, StepCount())
 
@@ -137,7 +153,7 @@ class StatusBoard:
         self, name: str, count: StepCount, name_width: int, total_width: int, width: int
     ) -> str:
         now = count.ended if count.over else self._clock()
-        seconds = _duration(now - (count.begun or now))
+        seconds = _duration(now - count.begun) if count.begun is not None else ""
         finished = count.done + count.failed
         filled = _BAR * finished // count.total if count.total else 0
         bar = self._full * filled + self._empty * (_BAR - filled)
@@ -149,6 +165,7 @@ class StatusBoard:
             (f"{count.running} running" if count.running else "", ""),
             (f"{count.failed} failed" if count.failed else "", _RED),
             (f"{count.waiting} to be tried again" if count.waiting else "", _YELLOW),
+            (f"{count.reused} reused" if count.reused else "", _DIM),
             (seconds, _DIM),
         ]
         return self._join([word for word in words if word[0]], width)
@@ -192,6 +209,12 @@ class LiveReporter(PlainReporter):
         )
         self._drawn: list[int] = []
         self._drawn_at = 0.0
+
+    def reused(self, run: str, results: Sequence[TaskResult]) -> None:
+        """Count them."""
+        for result in results:
+            self._board.reused(result)
+        super().reused(run, results)
 
     def started(self, spec: TaskSpec, name: str) -> None:
         """Count it."""

@@ -40,6 +40,11 @@ def parse_chunk(data: bytes) -> list[LogLine]:
     return [LogLine(*json.loads(line)) for line in data.splitlines()]
 
 
+def make_chunk(lines: Iterable[LogLine]) -> bytes:
+    """The inverse of :func:`parse_chunk`."""
+    return b"".join(json.dumps(line).encode() + b"\n" for line in lines)
+
+
 class LineBuffer:
     """Turns what comes from a pipe into whole lines."""
 
@@ -117,7 +122,7 @@ class LogWriter:
         """
         if not self._lines:
             return
-        data = b"".join(json.dumps(line).encode() + b"\n" for line in self._lines)
+        data = make_chunk(self._lines)
         self._store.write_log_chunk(self._run, self._ref, self._next_chunk, data)
         self._lines = []
         self._next_chunk += 1

@@ -81,6 +81,7 @@ class FakeBatch:
             "container": {
                 "resourceRequirements": request["containerOverrides"]["resourceRequirements"]
             },
+            "tags": request.get("tags", {}),
             "request": request,
         }
         if "SubmitJob" in self.lost:

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from flowsdk.cli.flow import main
-from flowsdk.client import default_metadata
+from flowsdk.client import default_metadata, default_namespace
 from flowsdk.flow import FlowSpec
 from tests.flowsdk.client.hello_flow import HelloFlow
 from tests.flowsdk.client.recorded import record
@@ -52,3 +52,4 @@ def cli(
 
     yield call
     default_metadata()
+    default_namespace()

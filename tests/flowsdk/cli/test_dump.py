@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import json
 import pickle
 from pathlib import Path
 
@@ -48,6 +49,17 @@ def test_into_a_file(cli: Cli, recorded: Recorded, tmp_path: Path) -> None:
     values = pickle.loads((tmp_path / "out.pkl").read_bytes())
     task = f"HelloFlow/{recorded.good}/greet/2"
     assert values == {task: {"greeting": "hello cleo", "alpha": 0.5}}
+
+
+def test_as_json(cli: Cli, recorded: Recorded) -> None:
+    options = ["--json", "--private"]
+    outcome = cli("--datastore-root", recorded.root, "dump", f"{recorded.good}/start", *options)
+    found = {fact["name"]: fact for fact in map(json.loads, outcome.out.splitlines())}
+    assert found["names"]["value"] == ["ann", "bob", "cleo"]
+    assert found["names"]["pathspec"] == f"HelloFlow/{recorded.good}/start/0/names"
+    assert found["_private"]["value"] == 1
+    assert "value" not in found["long"], "it is larger than --max-value-size"
+    assert found["long"]["size"] > 5000
 
 
 def test_what_cannot_be_dumped(cli: Cli, recorded: Recorded) -> None:
