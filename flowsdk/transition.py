@@ -113,8 +113,8 @@ def _resolved(
         return Transition((_chosen(flow, condition, cases, where),))
     if node.num_parallel:
         return Transition(node.next, gang=_size(how["num_parallel"], where))
-    foreach, allow_empty = how.get("foreach", node.foreach), how.get("allow_empty", node.allow_empty)
-    return Transition(node.next, foreach, allow_empty)
+    foreach = how.get("foreach", node.foreach)
+    return Transition(node.next, foreach, how.get("allow_empty", node.allow_empty))
 
 
 def _step_name(target: Any, where: str) -> str:
@@ -158,10 +158,9 @@ def _size(value: Any, where: str) -> int:
 
 
 def _described(node: Node) -> str:
-    options = {
-        "foreach": node.foreach,
-        "condition": node.condition,
-        "allow_empty": node.allow_empty or None,
-    }
-    said = [*node.next, *(f"{key}={value!r}" for key, value in options.items() if value is not None)]
-    return ", ".join([*said, *(["num_parallel=…"] if node.num_parallel else [])]) or "nothing"
+    said = list(node.next)
+    said += [f"foreach={node.foreach!r}"] * bool(node.foreach)
+    said += ["allow_empty=True"] * node.allow_empty
+    said += [f"condition={node.condition!r}"] * bool(node.condition)
+    said += ["num_parallel=…"] * node.num_parallel
+    return ", ".join(said) or "nothing"

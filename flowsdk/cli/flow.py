@@ -21,6 +21,7 @@ from flowsdk.version import VERSION
 #: the flow class.
 COMMANDS = {
     "run": Command("flowsdk.cli.run", "run the flow here"),
+    "resume": Command("flowsdk.cli.resume", "run what an earlier run has not done yet"),
     "check": Command("flowsdk.cli.check", "look for problems in the flow (the default)"),
     "show": Command("flowsdk.cli.show", "show the steps of the flow"),
     "dump": Command("flowsdk.cli.dump", "print the artifacts of a task or of all tasks of a step"),

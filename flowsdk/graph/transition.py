@@ -106,6 +106,8 @@ def _read_switch(call: ast.Call, receiver: str, condition: ast.expr, flow: type)
         if case in cases:
             raise _NotUnderstoodError(f"Case {case!r} is there twice.")
         cases[case] = _target(value, receiver)
+    if not cases:
+        raise _NotUnderstoodError("It has a dict without cases.")
     targets = tuple(dict.fromkeys(cases.values()))
     return {"kind": "switch", "next": targets, "condition": var, "cases": cases}
 

@@ -98,6 +98,7 @@ class _Brackets:
         self._edges = edges
         self._frames: dict[str, Frames] = {}
         self._settled: set[str] = set()
+        self._closed: dict[str, str] = {}
 
     def problems(self) -> Iterator[Problem]:
         before: dict[str, list[str]] = {name: [] for name in self._graph.nodes}
@@ -170,6 +171,17 @@ class _Brackets:
             self._settled |= innermost
             return
         split = self._graph[innermost.pop()]
+        closed_by = self._closed.setdefault(split.name, node.name)
+        if closed_by != node.name and split.name not in self._settled:
+            self._settled.add(split.name)
+            yield problem_at(
+                node,
+                "split-join",
+                f"The split of step {split.name!r} ends in two joins, {closed_by!r} and "
+                f"{node.name!r}: each would wait for what goes to the other.",
+                "Let all ways from the split end in the same join.",
+            )
+            return
         arrived = {way[-1][1] for way in ways}
         missing = [step for step in self._edges.follow[split.name] if step not in arrived]
         if (

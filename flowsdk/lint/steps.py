@@ -13,6 +13,8 @@ from flowsdk.lint.problem import Problem, problem_at, quoted
 RESERVED_STEPS = frozenset(
     {"name", "next", "input", "index", "cmd", "foreach_stack", "merge_artifacts"}
 )
+#: What marks a step of a gang.
+GANG_DECORATORS = frozenset({"parallel", "pytorch_parallel"})
 _STEP_NAME = re.compile(r"[a-z0-9][a-z0-9_]*")
 _FORMS = (
     "Expected self.next(self.a), self.next(self.a, self.b), self.next(self.a, foreach='x'), "
@@ -29,6 +31,7 @@ def step_problems(graph: FlowGraph) -> Iterator[Problem]:
         yield from _arguments(node)
         yield from _transition(graph, node, is_last=node.name in last)
         yield from _targets(graph, node)
+        yield from _gang(graph, node)
 
 
 def last_steps(graph: FlowGraph) -> frozenset[str]:
@@ -186,13 +189,6 @@ def _targets(graph: FlowGraph, node: Node) -> Iterator[Problem]:
                 "Add a step in between that goes to the join in every case.",
                 at_next=True,
             )
-        elif node.num_parallel and not _is_joined(graph, graph[target]):
-            yield problem_at(
-                graph[target],
-                "parallel",
-                f"Step {target!r} runs with num_parallel and is not followed by a join.",
-                "Let it go to a join.",
-            )
         elif node.kind in ("split", "foreach") and graph[target].is_join:
             yield problem_at(
                 node,
@@ -212,5 +208,38 @@ def _targets(graph: FlowGraph, node: Node) -> Iterator[Problem]:
         )
 
 
+def _gang(graph: FlowGraph, node: Node) -> Iterator[Problem]:
+    """A step with @parallel: num_parallel leads to it, and it leads to a join."""
+    marked = bool(GANG_DECORATORS.intersection(node.decorators))
+    callers = [graph[parent] for parent in node.parents]
+    gangs = [caller.name for caller in callers if caller.num_parallel]
+    others = [caller.name for caller in callers if not caller.num_parallel]
+    if gangs and not marked:
+        yield problem_at(
+            node,
+            "parallel",
+            f"Step {gangs[0]!r} goes to {node.name!r} with num_parallel, and {node.name!r} has no "
+            f"@parallel.",
+            "Put @parallel above its @step.",
+        )
+    if marked and (others or node.name == graph.start):
+        found = f"step {others[0]!r} goes to it" if others else "the flow begins with it"
+        yield problem_at(
+            node,
+            "parallel",
+            f"Step {node.name!r} has @parallel, and {found} without num_parallel.",
+            f"Go to it by self.next(self.{node.name}, num_parallel=n), or remove @parallel.",
+        )
+    if (gangs or marked) and node.transition == "ok" and not _is_joined(graph, node):
+        yield problem_at(
+            node,
+            "parallel",
+            f"Step {node.name!r} runs as a gang and does not go straight to a join.",
+            "Let it go to a join.",
+        )
+
+
 def _is_joined(graph: FlowGraph, node: Node) -> bool:
-    return any(step in graph and graph[step].is_join for step in node.next)
+    """Whether a step goes to a join and nowhere else; a step that does not exist may be one."""
+    follows = [graph[step].is_join for step in node.next if step in graph]
+    return node.kind == "linear" and all(follows)

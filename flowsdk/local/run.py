@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import platform
+import re
 import secrets
 import sys
 from collections.abc import Mapping, Sequence
@@ -18,13 +19,18 @@ from flowsdk.decorators.base import StepDecorator
 from flowsdk.decorators.settings import StepSettings, step_settings
 from flowsdk.exception import UsageError
 from flowsdk.flow import FlowSpec, graph_of
+from flowsdk.graph import FlowGraph
 from flowsdk.identity import user_name
+from flowsdk.include_file import include_files
 from flowsdk.lint import validate
 from flowsdk.local.launchers import ForkLauncher, Launcher, OnLines
+from flowsdk.local.origin import Origin
 from flowsdk.local.scheduler import Listener, Scheduler
 from flowsdk.runtime.task import utc_now
 from flowsdk.spec import RunEnd, RunSpec, TaskResult
 from flowsdk.version import VERSION
+
+_RUN_ID = re.compile(r"\d{8}T\d{6}\.\d{6}-[0-9a-f]{4}")
 
 
 @dataclass(frozen=True)
@@ -67,10 +73,11 @@ class LocalRun:
         parameters: Value of every parameter, resolved.
         options: How to run.
         on_lines: Called with what tasks print.
+        origin: The run that this one resumes; see :mod:`flowsdk.local.resume`.
 
     Raises:
         FlowLintError: The flow has problems.
-        UsageError: A step is to run on AWS Batch and the datastore is not in S3.
+        UsageError: A step cannot run on AWS Batch as it is to.
     """
 
     def __init__(
@@ -79,21 +86,19 @@ class LocalRun:
         parameters: Mapping[str, Any],
         options: RunOptions,
         on_lines: OnLines,
+        origin: Origin | None = None,
     ) -> None:
+        self.flow = flow
         self.graph = graph_of(flow)
-        validate(self.graph)
+        validate(self.graph, [decorator.name for decorator in options.decorators])
         self.options = options
+        self.origin = origin
         self.store = FlowDatastore.at(options.root, flow.__name__)
         self.settings: dict[str, StepSettings] = {
             node.name: step_settings(flow, node.name, options.decorators) for node in self.graph
         }
         on_batch = [name for name, settings in self.settings.items() if settings.on_batch]
-        if on_batch and not options.root.startswith("s3://"):
-            raise UsageError(
-                f"Step{'s' * (len(on_batch) > 1)} {', '.join(on_batch)} run on AWS Batch, which "
-                f"reads and writes S3, and the datastore is {options.root!r}. Pass "
-                f"--datastore-root s3://bucket/prefix or set FLOWSDK_DATASTORE."
-            )
+        _check_batch(self.graph, on_batch, options.root)
         script = Path(sys.modules[flow.__module__].__file__ or "").resolve()
         code = None
         if on_batch:
@@ -102,7 +107,7 @@ class LocalRun:
         self.run = RunSpec(
             flow=flow.__name__,
             run=new_run_id(),
-            parameters=parameters,
+            parameters=parameters if origin else include_files(flow, parameters, self.store),
             code=code,
             script=str(script),
             user=user_name(),
@@ -116,6 +121,7 @@ class LocalRun:
                 "runtime:local",
             ),
             decorators=tuple(decorator.spec() for decorator in options.decorators),
+            origin=f"{flow.__name__}/{origin.run.run}" if origin else None,
             configs=resolve_configs(flow),
         )
         self._launchers = self._make_launchers(flow, on_lines)
@@ -132,6 +138,7 @@ class LocalRun:
             listener,
             self.options.max_workers,
             self.options.max_num_splits,
+            self.origin,
         )
         succeeded = False
         try:
@@ -160,7 +167,29 @@ class LocalRun:
         return BatchLauncher(self.store, on_lines)
 
 
+def _check_batch(graph: FlowGraph, on_batch: Sequence[str], root: str) -> None:
+    """What is to run on AWS Batch must be able to."""
+    if on_batch and not root.startswith("s3://"):
+        raise UsageError(
+            f"Step{'s' * (len(on_batch) > 1)} {', '.join(on_batch)} run on AWS Batch, which "
+            f"reads and writes S3, and the datastore is {root!r}. Pass --datastore-root "
+            f"s3://bucket/prefix or set FLOWSDK_DATASTORE."
+        )
+    in_gangs = {step for node in graph if node.num_parallel for step in node.next}
+    if gangs := [step for step in on_batch if step in in_gangs]:
+        raise UsageError(
+            f"Step{'s' * (len(gangs) > 1)} {', '.join(gangs)} would run as a gang on AWS "
+            f"Batch: found num_parallel, expected a step whose tasks need not reach each other over "
+            f"the network. Run it without @batch, or use a foreach."
+        )
+
+
 def new_run_id() -> str:
     """A run id that sorts by time: UTC to the microsecond and a random suffix."""
     now = datetime.now(timezone.utc)
     return f"{now:%Y%m%dT%H%M%S}.{now.microsecond:06d}-{secrets.token_hex(2)}"
+
+
+def is_laptop_run(run: str) -> bool:
+    """Whether a run id is one of :func:`new_run_id`."""
+    return _RUN_ID.fullmatch(run) is not None

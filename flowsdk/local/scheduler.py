@@ -34,13 +34,14 @@ class Listener:
         ended: An attempt has ended: its result, and in how many seconds it is tried again (None:
             it is not).
         tick: Called about twice a second while tasks are out, whether anything happens or not.
-        reused: Tasks of an earlier run stand in for these; called once, before anything starts.
+        reused: Called once before anything starts, if a run is resumed: its id, and the results
+            that its tasks stand in for.
     """
 
     started: Callable[[TaskSpec, str], None]
     ended: Callable[[TaskResult, float | None], None]
-    reused: Callable[[Sequence[TaskResult]], None] = lambda _: None
     tick: Callable[[], None] = lambda: None
+    reused: Callable[[str, Sequence[TaskResult]], None] = lambda _, __: None
 
 
 class Scheduler:
@@ -109,10 +110,17 @@ class Scheduler:
                 self._launch_what_fits()
                 for result in self._poll():
                     self._ended(result)
+                self._listener.tick()
         finally:
             for launcher in self._launchers:
                 if len(launcher):
                     launcher.stop("the run is ending")
+        if self._joins and not self.failed:
+            waiting = ", ".join(f"{step}/{task}" for step, task in self._joins)
+            raise FlowException(
+                f"Run {self._run.run} cannot go on: {waiting} waits for inputs, and no task is left "
+                f"that leads there. Let all branches of a split end in the same join."
+            )
         return not self.failed
 
     def _reuse(self, origin: Origin) -> None:
@@ -135,7 +143,7 @@ class Scheduler:
                 self._follow(reused[-1][1], unit.iteration)
         self._ready = to_run
         commit(self._store, reused)
-        self._listener.reused([result for _, result in reused])
+        self._listener.reused(origin.run.run, [result for _, result in reused])
 
     def _launch_what_fits(self) -> None:
         now = time.monotonic()

@@ -193,10 +193,6 @@ BAD = {
          "c": "self.join", "join": "self.end", "end": ""},
         [("switch", "a")],
     ),
-    "gang without join": (
-        {"start": "self.a, num_parallel=2", "a": "self.b", "b": "self.join", "join": "self.end", "end": ""},
-        [("parallel", "a")],
-    ),
 }  # fmt: skip
 
 
