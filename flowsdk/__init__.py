@@ -47,6 +47,7 @@ _HOME = {
     "parallel_imap_unordered": "flowsdk.multicore",
     "profile": "flowsdk.profiling",
     "schedule": "flowsdk.decorators.schedule",
+    "secrets": "flowsdk.decorators.secrets",
     "Metaflow": "flowsdk.client",
     "Flow": "flowsdk.client",
     "Run": "flowsdk.client",
@@ -56,6 +57,14 @@ _HOME = {
     "metadata": "flowsdk.client",
     "get_metadata": "flowsdk.client",
     "default_metadata": "flowsdk.client",
+    "namespace": "flowsdk.client.namespaces",
+    "get_namespace": "flowsdk.client.namespaces",
+    "default_namespace": "flowsdk.client.namespaces",
+    "Runner": "flowsdk.runner.flow_runner",
+    "NBRunner": "flowsdk.runner.notebook",
+    "Deployer": "flowsdk.deployer.flow_deployer",
+    "DeployedFlow": "flowsdk.deployer.deployed",
+    "NBDeployer": "flowsdk.deployer.flow_deployer",
 }
 
 __all__ = ["__version__", *_HOME]
@@ -71,6 +80,7 @@ if TYPE_CHECKING:
         default_metadata,
         get_metadata,
     )
+    from flowsdk.client.namespaces import default_namespace, get_namespace, namespace
     from flowsdk.client.selection import metadata
     from flowsdk.configs.config import Config
     from flowsdk.configs.expression import config_expr
@@ -91,6 +101,7 @@ if TYPE_CHECKING:
     from flowsdk.decorators.resources import resources
     from flowsdk.decorators.retry import retry
     from flowsdk.decorators.schedule import schedule
+    from flowsdk.decorators.secrets import secrets
     from flowsdk.decorators.timeout import timeout
     from flowsdk.decorators.user.mutable import MutableFlow, MutableStep
     from flowsdk.decorators.user.mutators import FlowMutator, StepMutator
@@ -99,9 +110,13 @@ if TYPE_CHECKING:
         UserStepDecorator,
         user_step_decorator,
     )
+    from flowsdk.deployer.deployed import DeployedFlow
+    from flowsdk.deployer.flow_deployer import Deployer, NBDeployer
     from flowsdk.flow import FlowSpec
     from flowsdk.include_file import IncludeFile
     from flowsdk.parameters import JSONType, JSONTypeClass, Parameter
+    from flowsdk.runner.flow_runner import Runner
+    from flowsdk.runner.notebook import NBRunner
     from flowsdk.steps import step
 
 

@@ -54,7 +54,7 @@ def build(flow_file: Path, root: Path | None = None) -> CodePackage:
     """
     flow_file = flow_file.resolve()
     root = (root or flow_file.parent).resolve()
-    found = {path.relative_to(root).as_posix(): path for path in _local_files(flow_file, root)}
+    found = local_files(flow_file, root)
     sdk = Path(flowsdk.__file__).resolve().parent
     found |= {f"flowsdk/{path.relative_to(sdk).as_posix()}": path for path in _all_files(sdk)}
     data = _archive(found)
@@ -64,6 +64,19 @@ def build(flow_file: Path, root: Path | None = None) -> CodePackage:
         data=data,
         files=tuple(sorted(found)),
     )
+
+
+def local_files(flow_file: Path, root: Path) -> dict[str, Path]:
+    """The flow file and the local modules that it imports, by their paths below ``root``.
+
+    Args:
+        flow_file: The file that defines the flow.
+        root: As of :func:`build`.
+
+    Raises:
+        PackageError: A file cannot be read or parsed.
+    """
+    return {path.relative_to(root).as_posix(): path for path in _local_files(flow_file, root)}
 
 
 def upload(store: FlowDatastore, package: CodePackage) -> str:

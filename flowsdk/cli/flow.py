@@ -27,8 +27,10 @@ COMMANDS = {
     "dump": Command("flowsdk.cli.dump", "print the artifacts of a task or of all tasks of a step"),
     "logs": Command("flowsdk.cli.logs", "print the logs of a task or of all tasks of a step"),
     "tag": Command("flowsdk.cli.tag", "add, remove, replace or list the tags of a run"),
+    "card": Command("flowsdk.cli.card", "show, list or serve the cards of tasks"),
     "package": Command("flowsdk.cli.package", "show, list or save the code that jobs are given"),
     "batch": Command("flowsdk.cli.batch", "list or end unfinished AWS Batch jobs of the flow"),
+    "airflow": Command("flowsdk.cli.airflow", "deploy the flow to Airflow, and run it there"),
     "output-dot": Command("flowsdk.cli.output_dot", "print the graph for Graphviz"),
     "output-raw": Command("flowsdk.cli.output_raw", "print all that is known of the steps"),
 }

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import errno
 import mmap
 import os
 from collections.abc import Iterator, Sequence
 from pathlib import Path
+from typing import IO
 from urllib.parse import unquote, urlsplit
 
 from flowsdk.datastore.storage import Buffer, Storage
@@ -14,6 +16,8 @@ from flowsdk.exception import DatastoreError, KeyNotFound
 #: From this size on an object is mapped instead of read. A mapping keeps a file descriptor, and a
 #: join may hold thousands of values.
 _MAP_FROM = 16 * 1024 * 1024
+#: How often a folder is made that vanishes at once.
+_TRIES = 5
 
 
 class FolderStorage(Storage):
@@ -63,9 +67,8 @@ class FolderStorage(Storage):
             return False
         temporary = path.with_name(f".{path.name}.{os.getpid()}.{os.urandom(4).hex()}.tmp")
         try:
-            path.parent.mkdir(parents=True, exist_ok=True)
             try:
-                with open(temporary, "wb") as file:
+                with _created(temporary) as file:
                     for part in parts:
                         file.write(part)
                 return _place(temporary, path, if_absent)
@@ -73,6 +76,19 @@ class FolderStorage(Storage):
                 temporary.unlink(missing_ok=True)
         except OSError as error:
             raise DatastoreError(f"Cannot write {self.uri(key)}: {error}.") from error
+
+    def delete(self, keys: Sequence[str]) -> None:
+        for key in keys:
+            path = self._folder / key
+            try:
+                path.unlink(missing_ok=True)
+                for folder in path.relative_to(self._folder).parents[:-1]:
+                    os.rmdir(self._folder / folder)
+            except NotADirectoryError:
+                continue
+            except OSError as error:
+                if error.errno not in (errno.ENOTEMPTY, errno.ENOENT):
+                    raise DatastoreError(f"Cannot delete {self.uri(key)}: {error}.") from error
 
     def exists(self, key: str) -> bool:
         return (self._folder / key).is_file()
@@ -90,6 +106,17 @@ class FolderStorage(Storage):
         except (FileNotFoundError, NotADirectoryError):
             return []
         return sorted(name for name in names if not _is_temporary(name))
+
+
+def _created(path: Path) -> IO[bytes]:
+    """A new file, in a folder that is made for it."""
+    for _ in range(_TRIES):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        try:
+            return open(path, "wb")
+        except FileNotFoundError:
+            continue  # somebody has just deleted the folder's last object, and the folder with it
+    return open(path, "wb")
 
 
 def _place(temporary: Path, path: Path, if_absent: bool) -> bool:

@@ -20,6 +20,8 @@ _CONNECTIONS = 64
 _CONFLICT_PAUSES = (0.1, 0.3, 1.0, 3.0)
 #: Seconds before a read that broke off is repeated.
 _BROKEN_READ_PAUSES = (0.1, 0.5, 2.0)
+#: The most that one DeleteObjects takes.
+_DELETED_AT_ONCE = 1000
 _MISSING = {"NoSuchKey", "404", "NotFound"}
 
 
@@ -118,6 +120,17 @@ class S3Storage(Storage):
             else:
                 return
         self.client.put_object(Body=body, IfNoneMatch="*", **place)
+
+    def delete(self, keys: Sequence[str]) -> None:
+        for start in range(0, len(keys), _DELETED_AT_ONCE):
+            batch = [{"Key": self._prefix + key} for key in keys[start : start + _DELETED_AT_ONCE]]
+            with _translated(self.uri(keys[start])):
+                answer = self.client.delete_objects(
+                    Bucket=self.bucket, Delete={"Objects": batch, "Quiet": True}
+                )
+            if failed := answer.get("Errors"):
+                why = "; ".join(f"{e['Key']}: {e.get('Message', e['Code'])}" for e in failed)
+                raise DatastoreError(f"{self.root}: not everything could be deleted: {why}.")
 
     def exists(self, key: str) -> bool:
         with _translated(self.uri(key)) as failure:

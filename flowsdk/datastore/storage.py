@@ -24,7 +24,7 @@ class Storage(ABC):
         A write is atomic: a reader sees the whole object or none. ``if_absent`` makes the first
         writer win, also against a concurrent one.
     What it does not do:
-        No deletion, no renaming, no caching.
+        No renaming, no caching.
     """
 
     #: URI of the root, without a slash at its end.
@@ -63,6 +63,14 @@ class Storage(ABC):
 
         Raises:
             DatastoreError: It could not be written.
+        """
+
+    @abstractmethod
+    def delete(self, keys: Sequence[str]) -> None:
+        """Remove objects; one that is not there is no error.
+
+        Raises:
+            DatastoreError: One could not be removed.
         """
 
     @abstractmethod

@@ -121,3 +121,13 @@ def test_a_conditional_write_that_meets_another_is_repeated(
         else:
             with pytest.raises(DatastoreError, match="ConditionalRequestConflict"):
                 storage.write("k", [b"x"], if_absent=True)
+
+
+def test_deleting_what_is_there_and_what_is_not(storage: Storage) -> None:
+    for key in ("a/b/one", "a/b/two", "a/c"):
+        storage.write(key, [b"x"])
+    storage.delete(["a/b/one", "a/b/two", "never/was", "a/c/below"])
+    assert list(storage.keys("a/")) == ["a/c"]
+    storage.delete([])
+    storage.delete(["a/c"])
+    assert storage.children("") == []

@@ -1,0 +1,102 @@
+"""``python flow.py airflow create``."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import time
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from flowsdk.cli.airflow import server_of
+from flowsdk.cli.telling import Teller
+from flowsdk.deployer.checking import files_of
+from flowsdk.deployer.dags_folder import Changes, DagsFolder, FlowFiles, find_dags_folder
+from flowsdk.deployer.parsing import Parsed, wait_until_parsed
+from flowsdk.deployer.server import AirflowServer, server_url
+from flowsdk.exception import UsageError
+from flowsdk.flow import FlowSpec
+
+
+def create(flow: type[FlowSpec], args: argparse.Namespace) -> int:
+    """Deploy the flow."""
+    _refuse_what_cannot_travel(flow, args)
+    say = Teller(args)
+    files = files_of(flow, args.file_name)
+    folder = DagsFolder(find_dags_folder(args.dags_folder))
+    server = None if args.no_wait or args.dry_run else server_of(args)
+    before = Parsed.now(server, files) if server else None
+    changes = folder.put(files, overwrite=args.overwrite, dry_run=args.dry_run)
+    _tell_changes(say, folder, files, changes, dry_run=args.dry_run)
+    facts: dict[str, Any] = {
+        "name": flow.__name__,
+        "airflow": server_url(args.airflow, args.metadata),
+        "dags_folder": folder.root,
+        "file": files.script,
+        "written": list(changes.written),
+        "unchanged": list(changes.unchanged),
+        "deleted": list(changes.deleted),
+    }
+    if server and before:
+        started = time.monotonic()
+        say(f"Waiting until Airflow at {server.url} has parsed {files.script} ...")
+        dag = wait_until_parsed(server, files, before if changes else None, args.timeout)
+        took = time.monotonic() - started
+        paused = _let_run(server, dag, is_new=before.at is None, paused=args.paused)
+        facts |= {"paused": paused, "parsed_at": dag["last_parsed_time"]}
+        state = "paused" if paused else "active"
+        say(f"Flow {flow.__name__} is deployed and {state} ({took:.1f} s).")
+        say(f"    {server.url}/dags/{flow.__name__}")
+    if args.deployer_attribute_file and not args.dry_run:
+        _write_at_once(Path(args.deployer_attribute_file), facts)
+    say.result(facts)
+    return 0
+
+
+def _refuse_what_cannot_travel(flow: type[FlowSpec], args: argparse.Namespace) -> None:
+    if args.decorators:
+        raise UsageError(
+            "--with (airflow create): found a decorator, expected none: Airflow makes the DAG from "
+            "the flow's file. Put the decorator there."
+        )
+    if getattr(args, "config", None) or getattr(args, "config_value", None):
+        raise UsageError(
+            "--config (airflow create): found a value, expected none: Airflow reads the flow's file "
+            "with the Configs' defaults. Change those, or the files that they name."
+        )
+    if args.name is not None and args.name != flow.__name__:
+        raise UsageError(
+            f"--name {args.name}: the DAG of a flow has the flow's name, {flow.__name__}. Runs are "
+            f"stored under it; subclass the flow for another one."
+        )
+
+
+def _tell_changes(
+    say: Teller, folder: DagsFolder, files: FlowFiles, changes: Changes, *, dry_run: bool
+) -> None:
+    would = "would be " if dry_run else ""
+    if not changes:
+        say(f"{folder.root} has {files.script} and all that it needs already; nothing changes.")
+        return
+    say(f"{'Changes in' if dry_run else 'Deployed to'} {folder.root}")
+    for path in changes.written:
+        say(f"    {would}written {path}")
+    for path in changes.deleted:
+        say(f"    {would}deleted {path}")
+    for path, why in changes.kept.items():
+        say(f"    kept    {path}: {why}")
+
+
+def _let_run(server: AirflowServer, dag: Mapping[str, Any], *, is_new: bool, paused: bool) -> bool:
+    """Pause a flow, or let a new one run. Returns whether it is paused."""
+    if paused or (is_new and dag["is_paused"]):
+        server.pause(dag["dag_id"], paused)
+        return paused
+    return bool(dag["is_paused"])
+
+
+def _write_at_once(path: Path, value: Mapping[str, Any]) -> None:
+    temporary = path.with_name(f".{path.name}.tmp")
+    temporary.write_text(json.dumps(value), "utf-8")
+    temporary.replace(path)

@@ -1,0 +1,1 @@
+"""Deploying flows to Airflow: files into its dags folder, everything else through its REST API."""

@@ -1,0 +1,114 @@
+"""What must hold of a flow before it is deployed, and which files it needs."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import replace
+from pathlib import Path
+
+from flowsdk import lint
+from flowsdk.configs.config import collect_configs
+from flowsdk.configs.resolving import resolve_configs
+from flowsdk.decorators.settings import step_settings
+from flowsdk.deployer.dags_folder import FlowFiles
+from flowsdk.exception import DeploymentError, FlowException
+from flowsdk.flow import FlowSpec, graph_of
+from flowsdk.include_file import IncludeFile
+from flowsdk.parameters import collect_parameters
+from flowsdk.places import find_file, script_of
+from flowsdk.registry import mark_deployed
+
+
+def files_of(flow: type[FlowSpec], name: str | None = None) -> FlowFiles:
+    """All files of a flow that is fit to be deployed.
+
+    These are its own file, the local modules that it imports, and the files that its Configs and
+    IncludeFiles read by default.
+
+    Args:
+        flow: The flow class.
+        name: Of its file in the dags folder; by default as it is called.
+
+    Raises:
+        FlowException: The flow has problems; all of them.
+    """
+    mark_deployed(flow)  # so that files are looked for where Airflow's machines will look
+    problems = [error for check in _CHECKS if (error := _problem_of(check, flow))]
+    if len(problems) == 1:
+        raise problems[0]
+    if problems:
+        raise DeploymentError("\n".join(map(str, problems)))
+    script = script_of(flow)
+    files = FlowFiles.of(flow.__name__, script, name)
+    data = {path: (script.parent / path).read_bytes() for path in _data_files(flow)}
+    return replace(files, contents={**files.contents, **data})
+
+
+def _problem_of(
+    check: Callable[[type[FlowSpec]], object], flow: type[FlowSpec]
+) -> Exception | None:
+    try:
+        check(flow)
+    except FlowException as error:
+        return error
+    return None
+
+
+def _check_steps(flow: type[FlowSpec]) -> None:
+    problems = []
+    for node in graph_of(flow):
+        try:
+            step_settings(flow, node.name)
+        except FlowException as error:
+            problems.append(str(error))
+    if problems:
+        raise DeploymentError("\n".join(problems))
+
+
+def _check_data_files(flow: type[FlowSpec]) -> None:
+    folder = script_of(flow).parent
+    problems = []
+    for what, path in _defaults(flow):
+        found = find_file(flow, path)
+        if found is None:
+            problems.append(f"{what}: found no {path!r} in {folder}, where a deployed flow looks.")
+        elif not found.resolve().is_relative_to(folder):
+            problems.append(
+                f"{what}: found {path!r} outside of {folder}, expected a file in the folder of the "
+                f"flow, or s3://bucket/key: no other is where Airflow runs."
+            )
+    if problems:
+        raise DeploymentError("\n".join(problems))
+
+
+#: Configs first: the others ask for what they decide.
+_CHECKS: tuple[Callable[[type[FlowSpec]], object], ...] = (
+    lambda flow: resolve_configs(flow, {}),
+    lambda flow: lint.validate(graph_of(flow)),
+    _check_steps,
+    collect_parameters,
+    _check_data_files,
+)
+
+
+def _data_files(flow: type[FlowSpec]) -> Iterator[str]:
+    """Paths of the files that are read by default, below the flow's folder."""
+    folder = script_of(flow).parent
+    for _, path in _defaults(flow):
+        if found := find_file(flow, path):
+            yield Path(found).resolve().relative_to(folder).as_posix()
+
+
+def _defaults(flow: type[FlowSpec]) -> Iterator[tuple[str, str]]:
+    """What reads a local file by default, and its path."""
+    for config in collect_configs(flow).values():
+        default = config._default
+        # With a value to fall back on, a file that is missing is no problem.
+        if isinstance(default, str) and (
+            config._default_value is None or find_file(flow, default) is not None
+        ):
+            yield f"Config {config._name!r} ({config._location})", default
+    for parameter in collect_parameters(flow).values():
+        default = parameter.default
+        if isinstance(parameter, IncludeFile) and isinstance(default, str) and "://" not in default:
+            yield f"Parameter {parameter.name!r} ({parameter.location})", default

@@ -1,0 +1,223 @@
+"""``DeployedFlow``: a flow in Airflow."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any, ClassVar
+
+from flowsdk.deployer.dags_folder import Changes, DagsFolder, find_dags_folder
+from flowsdk.deployer.server import AirflowServer, require_url
+from flowsdk.deployer.triggered import TriggeredRun, airflow_states
+from flowsdk.exception import DeploymentError, UsageError, did_you_mean
+from flowsdk.runner.commands import as_json
+
+
+class DeployedFlow:
+    """A flow that is deployed to Airflow.
+
+    It is made by ``Deployer("flow.py").airflow().create()``, and for a flow that was deployed at
+    another time, or somebody else, by :meth:`from_deployment`.
+
+    Args:
+        name: Of the DAG.
+        server: The Airflow.
+        dags_folder: Where its files were put; by default what FLOWSDK_DAGS_FOLDER or Airflow's own
+            variables say.
+    """
+
+    TYPE: ClassVar[str] = "airflow"
+
+    def __init__(self, name: str, server: AirflowServer, dags_folder: str | None = None) -> None:
+        self.name = name
+        self._server = server
+        self._dags_folder = dags_folder
+
+    @classmethod
+    def from_deployment(
+        cls,
+        identifier: str,
+        metadata: str | None = None,
+        impl: str = TYPE,
+        dags_folder: str | None = None,
+    ) -> DeployedFlow:
+        """The flow of that name.
+
+        Args:
+            identifier: Name of the DAG.
+            metadata: ``airflow@http://host:port``; by default FLOWSDK_AIRFLOW_URL says where
+                Airflow is, or FLOWSDK_METADATA.
+            impl: ``airflow``; there is no other scheduler.
+            dags_folder: As of the class.
+
+        Raises:
+            NotFound: Airflow has no such flow.
+            UsageError: Nothing says where Airflow is.
+        """
+        server = _server(metadata, impl)
+        server.require_dag(identifier)
+        return cls(identifier, server, dags_folder)
+
+    @classmethod
+    def list_deployed_flows(
+        cls, flow_name: str | None = None, metadata: str | None = None, impl: str = TYPE
+    ) -> Iterator[DeployedFlow]:
+        """All flows that an Airflow has.
+
+        Args:
+            flow_name: Only those of this flow.
+            metadata: As of :meth:`from_deployment`.
+            impl: As of :meth:`from_deployment`.
+        """
+        server = _server(metadata, impl)
+        for name in server.flow_names():
+            if flow_name in (None, name):
+                yield cls(name, server)
+
+    @classmethod
+    def get_triggered_run(
+        cls, identifier: str, run_id: str, metadata: str | None = None, impl: str = TYPE
+    ) -> TriggeredRun:
+        """A run of a deployed flow, whoever has triggered it.
+
+        Args:
+            identifier: Name of the DAG.
+            run_id: Of the run.
+            metadata: As of :meth:`from_deployment`.
+            impl: As of :meth:`from_deployment`.
+
+        Raises:
+            NotFound: There is none.
+        """
+        server = _server(metadata, impl)
+        server.require_run(identifier, run_id)
+        return TriggeredRun(identifier, run_id, server)
+
+    @property
+    def flow_name(self) -> str:
+        """Name of the flow; the DAG's name, too."""
+        return self.name
+
+    @property
+    def metadata(self) -> str:
+        """What ``metadata()`` of the client takes to read the flow's runs."""
+        return self._server.metadata
+
+    @property
+    def production_token(self) -> None:
+        """None: who may do what is decided by Airflow's permissions, not by tokens."""
+
+    @property
+    def is_paused(self) -> bool:
+        """Whether Airflow starts no task of it."""
+        return bool(self._server.require_dag(self.name)["is_paused"])
+
+    @property
+    def status(self) -> str:
+        """``ACTIVE``, ``PAUSED``, or ``BROKEN`` if its file cannot be imported any more."""
+        dag = self._server.require_dag(self.name)
+        if dag.get("has_import_errors"):
+            return "BROKEN"
+        return "PAUSED" if dag["is_paused"] else "ACTIVE"
+
+    def pause(self) -> None:
+        """Start no task of it from now on, neither by its schedule nor for runs that exist."""
+        self._server.pause(self.name, True)
+
+    def unpause(self) -> None:
+        """Let it run again."""
+        self._server.pause(self.name, False)
+
+    def trigger(self, **parameters: Any) -> TriggeredRun:
+        """Start a run.
+
+        Args:
+            parameters: Values of the flow's parameters, with ``_`` for ``-``.
+
+        Raises:
+            UsageError: The flow has no such parameter, Airflow refuses a value, or it is paused.
+        """
+        return self.trigger_as(None, parameters)
+
+    def trigger_as(self, run_id: str | None, parameters: Mapping[str, Any]) -> TriggeredRun:
+        """As :meth:`trigger`.
+
+        Args:
+            run_id: Id of the run; by default one is made.
+            parameters: Values of the flow's parameters by name.
+        """
+        self.require_active()
+        known = self._server.params(self.name)
+        names = {name.replace("-", "_"): name for name in known} | {name: name for name in known}
+        problems = [
+            f"Parameter {name!r}: flow {self.name} has none of that name, expected one of "
+            f"{', '.join(known) or 'none'}.{did_you_mean(name, known)}"
+            for name in parameters
+            if name not in names
+        ]
+        if problems:
+            raise UsageError("\n".join(problems))
+        conf = {names[name]: as_json(value) for name, value in parameters.items()}
+        run = self._server.trigger(self.name, conf, run_id)
+        return TriggeredRun(self.name, run["dag_run_id"], self._server)
+
+    def require_active(self) -> None:
+        """Make sure that runs of it would start.
+
+        Raises:
+            UsageError: It is paused.
+            NotFound: It is not deployed.
+        """
+        if self.is_paused:
+            raise UsageError(
+                f"Flow {self.name}: found it paused in Airflow at {self._server.url}, so that no "
+                f"run would start. Let it run first: .unpause(), or the switch in Airflow's UI."
+            )
+
+    def list_runs(
+        self, states: Sequence[str] | None = None, limit: int = 100
+    ) -> list[TriggeredRun]:
+        """The newest runs, newest first, whoever started them.
+
+        Args:
+            states: Only those: ``PENDING``, ``RUNNING``, ``SUCCEEDED``, ``FAILED``.
+            limit: How many at most.
+
+        Raises:
+            UsageError: There is no such state.
+        """
+        runs = self._server.runs(self.name, airflow_states(states or ()), limit)
+        return [TriggeredRun(self.name, run["dag_run_id"], self._server, run) for run in runs]
+
+    def delete(self) -> Changes:
+        """Take its files out of the dags folder and delete it from Airflow, runs included.
+
+        What the runs have left in the datastore stays.
+
+        Returns:
+            What was done in the dags folder.
+
+        Raises:
+            DeploymentError: Runs of it have not ended, or its files are not those of ``create``.
+        """
+        folder = DagsFolder(find_dags_folder(self._dags_folder))
+        unfinished = self._server.runs(self.name, ("queued", "running"))
+        if unfinished:
+            ids = ", ".join(run["dag_run_id"] for run in unfinished)
+            raise DeploymentError(
+                f"Flow {self.name}: found runs that have not ended ({ids}). Terminate them, or "
+                f"wait for them."
+            )
+        changes = folder.remove(self.name)
+        self._server.delete_dag(self.name)
+        return changes
+
+    def __repr__(self) -> str:
+        return f"DeployedFlow({self.name!r}, {self.metadata!r})"
+
+
+def _server(metadata: str | None, impl: str) -> AirflowServer:
+    if impl != DeployedFlow.TYPE:
+        raise UsageError(f"Scheduler: found {impl!r}, expected 'airflow', the only one there is.")
+    if metadata is not None and not metadata.startswith("airflow@"):
+        raise UsageError(f"Metadata: found {metadata!r}, expected airflow@http://host:port.")
+    return AirflowServer(require_url(None, metadata))
