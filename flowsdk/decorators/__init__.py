@@ -12,6 +12,7 @@ from flowsdk.decorators.parallel import Parallel, PytorchParallel, parallel, pyt
 from flowsdk.decorators.resources import Resources, resources
 from flowsdk.decorators.retry import Retry, retry
 from flowsdk.decorators.schedule import Schedule, schedule
+from flowsdk.decorators.secrets import Secrets, secrets
 from flowsdk.decorators.timeout import Timeout, timeout
 
 #: What ``--with`` can name.
@@ -26,6 +27,7 @@ STEP_DECORATORS: dict[str, type[StepDecorator]] = {
         PytorchParallel,
         Resources,
         Retry,
+        Secrets,
         Timeout,
     )
 }
@@ -48,5 +50,6 @@ __all__ = [
     "resources",
     "retry",
     "schedule",
+    "secrets",
     "timeout",
 ]

@@ -13,6 +13,7 @@ import traceback
 from collections.abc import Callable
 from typing import NoReturn, TextIO
 
+from flowsdk.runtime.redaction import tell_through
 from flowsdk.spec import ErrorInfo, TaskResult
 
 #: Runs the task and returns its result; what goes wrong in the task is in the result. Given the
@@ -66,6 +67,7 @@ def _become_a_process_of_its_own(pipes: dict[str, tuple[int, int]]) -> None:
         for fd in pipes[name]:
             os.close(fd)
     os.close(pipes["result"][0])
+    tell_through(pipes["result"][1])
     # New objects: the old ones may be wrapped by whoever imported us (a test runner, a notebook).
     sys.stdin = open(0, closefd=False)  # noqa: SIM115  # for the life of the process
     sys.stdout, sys.stderr = _text_stream(1), _text_stream(2)

@@ -7,6 +7,7 @@ import traceback
 from pathlib import Path
 
 from flowsdk.exception import FlowException
+from flowsdk.runtime.redaction import redact
 from flowsdk.spec import ErrorInfo
 
 _OWN_CODE = str(Path(__file__).parents[1]) + os.sep
@@ -21,8 +22,8 @@ def describe(error: BaseException) -> ErrorInfo:
     return ErrorInfo(
         kind=kind,
         type=f"{own_type.__module__}.{own_type.__qualname__}",
-        message=_shortened(_message(error)),
-        traceback=_shortened(user_traceback(error)),
+        message=_shortened(redact(_message(error))),
+        traceback=_shortened(redact(user_traceback(error))),
     )
 
 

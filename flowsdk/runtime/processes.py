@@ -23,6 +23,7 @@ from flowsdk.exception import DatastoreError, TimeoutException, UsageError
 from flowsdk.runtime.child import Target, be_child
 from flowsdk.runtime.errors import describe
 from flowsdk.runtime.logs import LineBuffer, LogLine, LogWriter
+from flowsdk.runtime.redaction import Redactor
 from flowsdk.runtime.task import failed_result, utc_now
 from flowsdk.spec import ErrorInfo, TaskRef, TaskResult, TaskSpec
 
@@ -58,10 +59,14 @@ class TaskProcesses:
         on_lines: Called with every line that a task prints.
         started_anew: Whether somebody starts this process again if its host is lost. Then a task
             that is interrupted gets no result, so that the next process can run it.
+        max_log_bytes: How much of what a task prints is kept; None for everything.
     """
 
-    def __init__(self, on_lines: OnLines, started_anew: bool = False) -> None:
+    def __init__(
+        self, on_lines: OnLines, started_anew: bool = False, max_log_bytes: int | None = None
+    ) -> None:
         self._on_lines = on_lines
+        self._max_log_bytes = max_log_bytes
         self._started_anew = started_anew
         self._selector = selectors.DefaultSelector()
         self._running: list[_Child] = []
@@ -83,7 +88,7 @@ class TaskProcesses:
         Raises:
             UsageError: The system allows no more processes or files.
         """
-        log = LogWriter(store, spec.run, spec.ref, first_chunk)
+        log = LogWriter(store, spec.run, spec.ref, first_chunk, self._max_log_bytes)
         return self._fork(_Task(spec, store, target, log, utc_now())).pid
 
     def _fork(self, task: _Task, lost: ErrorInfo | None = None) -> _Child:
@@ -129,9 +134,8 @@ class TaskProcesses:
         self._publish(child, lines)
 
     def _publish(self, child: _Child, lines: list[LogLine]) -> None:
-        if lines:
-            child.task.log.add(lines)
-            self._on_lines(child.task.spec, lines)
+        if kept := child.task.log.add(lines):
+            self._on_lines(child.task.spec, kept)
 
     def _finish(self, child: _Child) -> TaskResult | None:
         """Commit the result of a child that is gone; None if another process takes its place."""
@@ -179,6 +183,7 @@ class _Child:
         self.can_be_caught = False
         self._lost = lost
         self._result = bytearray()
+        self._redactor = Redactor()
         self._status: int | None = None
         self._kill_at: float | None = None
         self._stopped: str | None = None
@@ -218,9 +223,23 @@ class _Child:
             return [], False
         buffer = self.fds[fd]
         if buffer is None:
-            self._result += data
+            self._receive(data)
             return [], not data
-        return buffer.feed(data), not data
+        self._learn_secrets()
+        return self._redacted(buffer.feed(data)), not data
+
+    def _receive(self, data: bytes) -> None:
+        self._result += data
+        self._redactor.take(self._result)
+
+    def _learn_secrets(self) -> None:
+        """Take what has come beside the output: a secret is told before it can be printed."""
+        for fd in [fd for fd, buffer in self.fds.items() if buffer is None]:
+            with contextlib.suppress(BlockingIOError):
+                self._receive(os.read(fd, _READ))
+
+    def _redacted(self, lines: list[LogLine]) -> list[LogLine]:
+        return [line._replace(text=self._redactor.redact(line.text)) for line in lines]
 
     def close(self, fd: int) -> list[LogLine]:
         """Stop reading a pipe; what is left of an unfinished line."""
@@ -228,7 +247,7 @@ class _Child:
         os.close(fd)
         if buffer is None:
             self._await_exit()
-        return buffer.close() if buffer else []
+        return self._redacted(buffer.close()) if buffer else []
 
     def _await_exit(self) -> None:
         """The child closes its result's pipe when it exits: soon it is gone, or it never will be."""

@@ -1,0 +1,1 @@
+"""What can be extended: kinds of things of which flowsdk brings a few."""
