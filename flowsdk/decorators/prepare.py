@@ -60,6 +60,8 @@ def prepare(flow: type, extra: Sequence[StepDecorator] = ()) -> Prepared:
     if "_flow_prepared" not in flow.__dict__ or source is not configs:
         known = {}
         type.__setattr__(flow, "_flow_prepared", (configs, known))
+        if "_flow_graph" in flow.__dict__:
+            type.__delattr__(flow, "_flow_graph")  # the cases of a switch may come from a Config
     key = tuple(decorator.spec() for decorator in extra)
     if key not in known:
         known[key] = _Preparation(flow, extra, uses_configs).run()

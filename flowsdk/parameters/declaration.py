@@ -138,6 +138,9 @@ def collect_parameters(flow: type) -> dict[str, Parameter]:
         ParameterError: Names that are malformed, reserved or used twice, defaults and choices that
             the parameter would refuse; all of them.
     """
+    from flowsdk.decorators.prepare import prepare
+
+    prepare(flow)  # mutators may add parameters and remove them
     attributes: dict[str, Parameter] = {}
     for base in reversed(flow.__mro__):
         for attribute, value in vars(base).items():
