@@ -128,7 +128,7 @@ def task_spec(
         code=run.code,
         script=run.script,
         user=run.user,
-        namespace=f"user:{run.user}",
+        namespace=run.namespace or f"user:{run.user}",
         tags=run.tags,
         retry_count=retry_count,
         max_retries=settings.retry_times,

@@ -153,6 +153,7 @@ class RunSpec(Document):
         origin: ``flow/run`` that this run resumes, or None.
         decorators: Added to every step that has none of the kind, each as ``--with`` takes it.
         configs: Value of every Config of the flow, as JSON.
+        namespace: What the client in its steps looks in; None for ``user:<user>``.
     """
 
     flow: str
@@ -168,6 +169,7 @@ class RunSpec(Document):
     origin: str | None = None
     decorators: tuple[str, ...] = ()
     configs: Mapping[str, Any] = field(default_factory=dict)
+    namespace: str | None = None
 
     @classmethod
     def _build(cls, values: dict[str, Any]) -> RunSpec:

@@ -124,7 +124,7 @@ class PlainReporter(Reporter):
     def lines(self, spec: TaskSpec, lines: list[LogLine]) -> None:
         """Every line, with the time at which the task printed it."""
         task = self._task(spec)
-        stamped = (f"{_stamp(line.time_ms / 1000)} {task}{line.text}\n" for line in lines)
+        stamped = (f"{self._stamp(line.time_ms / 1000)} {task}{line.text}\n" for line in lines)
         self._write("".join(stamped))
 
     def ended(self, result: TaskResult, again_in: float | None) -> None:
@@ -140,11 +140,14 @@ class PlainReporter(Reporter):
 
     def _tell(self, text: str, task: str = "") -> None:
         if not self._quiet:
-            self._write(f"{_stamp()} {task}{text}\n")
+            self._write(f"{self._stamp()} {task}{text}\n")
 
     def _task(self, task: TaskSpec | TaskResult) -> str:
         name = self._names.get((task.run, task.step, task.task), "")
         return f"[{task.run}/{task.step}/{task.task}{f' ({name})' if name else ''}] "
+
+    def _stamp(self, seconds: float | None = None) -> str:
+        return f"{local_time(seconds):%Y-%m-%d %H:%M:%S.%f}"[:-3]
 
     def _write(self, text: str) -> None:
         self._out.write(text)
@@ -196,7 +199,7 @@ class JsonReporter(Reporter):
         self._tell("run_ended", status="succeeded" if succeeded else "failed")
 
     def _tell(self, event: str, seconds: float | None = None, **facts: Any) -> None:
-        time = _local(seconds).isoformat(timespec="milliseconds")
+        time = local_time(seconds).isoformat(timespec="milliseconds")
         self._out.write(f"{json.dumps({'event': event, 'time': time, **facts})}\n")
         self._out.flush()
 
@@ -240,11 +243,7 @@ def _place(task: TaskSpec | TaskResult) -> dict[str, Any]:
     return {"step": task.step, "task": task.task, "attempt": task.attempt}
 
 
-def _local(seconds: float | None = None) -> datetime:
+def local_time(seconds: float | None = None) -> datetime:
+    """A point in time (epoch seconds; None for now) on the clock of this place."""
     now = datetime.now() if seconds is None else datetime.fromtimestamp(seconds)  # noqa: DTZ005, DTZ006
     return now.astimezone()
-
-
-def _stamp(seconds: float | None = None) -> str:
-    """A point in time as people here write it, to the millisecond."""
-    return f"{_local(seconds):%Y-%m-%d %H:%M:%S.%f}"[:-3]

@@ -46,8 +46,14 @@ def add_run_options(parser: argparse.ArgumentParser) -> None:
                         help="how many tasks may run at once (default: %(default)s)")  # fmt: skip
     parser.add_argument("--max-num-splits", type=_positive, default=None, metavar="N",
                         help="refuse a foreach with more splits (default: no limit)")  # fmt: skip
+    parser.add_argument("--max-log-size", type=_positive, default=10, metavar="MB",
+                        help="keep so much of what a task prints on this machine (default: "
+                        "%(default)s)")  # fmt: skip
     parser.add_argument("--tag", action="append", default=[], dest="tags", metavar="TAG",
                         help="tag the run; may be repeated")  # fmt: skip
+    parser.add_argument("--namespace", type=_not_empty, default=None, metavar="TAG",
+                        help="what the client looks in when steps use it (default: "
+                        "user:NAME)")  # fmt: skip
     parser.add_argument("--with", action="append", default=[], dest="with_after",
                         metavar="DECO", help="as before the command")  # fmt: skip
     parser.add_argument("--run-id-file", type=Path, default=None, metavar="FILE",
@@ -83,6 +89,8 @@ def options_of(args: argparse.Namespace) -> RunOptions:
         max_workers=args.max_workers,
         max_num_splits=args.max_num_splits,
         tags=tuple(args.tags),
+        namespace=args.namespace,
+        max_log_bytes=args.max_log_size * 1_000_000,
     )
 
 
@@ -164,6 +172,12 @@ def _positive(text: str) -> int:
     if number < 1:
         raise argparse.ArgumentTypeError(f"{number} is not a positive number")
     return number
+
+
+def _not_empty(text: str) -> str:
+    if not text:
+        raise argparse.ArgumentTypeError("expected a tag, such as user:ann")
+    return text
 
 
 def _help(parameter: Any) -> str:

@@ -9,7 +9,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import TextIO
 
-from flowsdk.cli.progress import PlainReporter
+from flowsdk.cli.progress import PlainReporter, local_time
 from flowsdk.runtime.logs import LogLine
 from flowsdk.spec import TaskResult, TaskSpec
 
@@ -216,9 +216,8 @@ class LiveReporter(PlainReporter):
             self._board.reused(result)
         super().reused(run, results)
 
-    def started(self, spec: TaskSpec, name: str) -> None:
+    def started(self, spec: TaskSpec, name: str) -> None:  # noqa: ARG002  # lines name the task
         """Count it."""
-        self._names[spec.run, spec.step, spec.task] = name
         self._board.started(spec.step, spec.task)
         self.tick()
 
@@ -250,6 +249,13 @@ class LiveReporter(PlainReporter):
             self._write("")
             self._board, self._drawn = _NO_BOARD, []
         super().close()
+
+    def _task(self, task: TaskSpec | TaskResult) -> str:
+        """Short: the run is one's own, and lines that wrap are hard to read."""
+        return f"[{task.step}/{task.task}] "
+
+    def _stamp(self, seconds: float | None = None) -> str:
+        return f"{local_time(seconds):%H:%M:%S.%f}"[:-3]
 
     def _write(self, text: str) -> None:
         columns, rows = _size(self._out)

@@ -45,12 +45,19 @@ class ForkLauncher:
         flow: The flow class.
         store: The flow's datastore.
         on_lines: Called with what tasks print.
+        max_log_bytes: How much of what a task prints is kept; None for everything.
     """
 
-    def __init__(self, flow: type[FlowSpec], store: FlowDatastore, on_lines: OnLines) -> None:
+    def __init__(
+        self,
+        flow: type[FlowSpec],
+        store: FlowDatastore,
+        on_lines: OnLines,
+        max_log_bytes: int | None = None,
+    ) -> None:
         self._flow = flow
         self._store = store
-        self._processes = TaskProcesses(on_lines)
+        self._processes = TaskProcesses(on_lines, max_log_bytes=max_log_bytes)
 
     def __len__(self) -> int:
         return len(self._processes)

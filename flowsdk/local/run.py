@@ -43,6 +43,9 @@ class RunOptions:
         max_workers: How many tasks may be out at once.
         max_num_splits: How many splits a foreach may have; None means no limit.
         tags: Given to the run.
+        namespace: As in RunSpec.
+        max_log_bytes: How much of what a task prints is kept, of tasks on this machine; None for
+            everything.
     """
 
     root: str
@@ -50,6 +53,8 @@ class RunOptions:
     max_workers: int = 16
     max_num_splits: int | None = None
     tags: tuple[str, ...] = ()
+    namespace: str | None = None
+    max_log_bytes: int | None = None
 
 
 @dataclass(frozen=True)
@@ -114,6 +119,7 @@ class LocalRun:
             created_at=utc_now(),
             launcher="local",
             tags=options.tags,
+            namespace=options.namespace,
             system_tags=(
                 f"flowsdk_version:{VERSION}",
                 f"python_version:{platform.python_version()}",
@@ -149,7 +155,7 @@ class LocalRun:
         return RunOutcome(succeeded, tuple(scheduler.failed))
 
     def _make_launchers(self, flow: type[FlowSpec], on_lines: OnLines) -> dict[str, Launcher]:
-        forks = ForkLauncher(flow, self.store, on_lines)
+        forks = ForkLauncher(flow, self.store, on_lines, self.options.max_log_bytes)
         batch: Launcher | None = None
         chosen: dict[str, Launcher] = {}
         for name, settings in self.settings.items():

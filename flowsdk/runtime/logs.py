@@ -9,7 +9,7 @@ import contextlib
 import json
 import sys
 import time
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from typing import NamedTuple
 
 from flowsdk.datastore import FlowDatastore
@@ -81,19 +81,42 @@ class LogWriter:
         run: Run id.
         ref: The attempt.
         first_chunk: Number of the first chunk; more than 0 where the attempt has a log already.
+        max_bytes: How much is kept; what comes after that is dropped, with a note. None for no limit.
     """
 
-    def __init__(self, store: FlowDatastore, run: str, ref: TaskRef, first_chunk: int = 0) -> None:
+    def __init__(
+        self,
+        store: FlowDatastore,
+        run: str,
+        ref: TaskRef,
+        first_chunk: int = 0,
+        max_bytes: int | None = None,
+    ) -> None:
         self._store = store
         self._run = run
         self._ref = ref
         self._lines: list[LogLine] = []
         self._next_chunk = first_chunk
+        self._max_bytes = self._room = max_bytes
         self._started = self._flushed = time.monotonic()
 
-    def add(self, lines: Iterable[LogLine]) -> None:
-        """Take lines; they are stored by the next :meth:`flush` that is due."""
-        self._lines += lines
+    def add(self, lines: Iterable[LogLine]) -> list[LogLine]:
+        """Take lines; they are stored by the next :meth:`flush` that is due.
+
+        Returns:
+            The lines that are kept: all of them, unless the log has become too long.
+        """
+        kept = list(lines if self._room is None else self._while_there_is_room(lines))
+        self._lines += kept
+        return kept
+
+    def _while_there_is_room(self, lines: Iterable[LogLine]) -> Iterator[LogLine]:
+        note = f"[the rest of the log is left out: it is longer than {self._max_bytes} bytes]"
+        for line in lines:
+            if self._room is None or self._room < 0:
+                return
+            self._room -= len(line.text.encode("utf-8", "replace")) + 1
+            yield line if self._room >= 0 else line._replace(text=note)
 
     def flush_if_due(self) -> None:
         """Store what has come, if enough time has passed since the last chunk.

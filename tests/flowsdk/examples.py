@@ -27,6 +27,7 @@ RUN = RunSpec(
     tags=("nightly",),
     system_tags=("user:alice",),
     origin="DigitsFlow/manual__1",
+    namespace="user:bob",
 )
 
 SPEC = TaskSpec(

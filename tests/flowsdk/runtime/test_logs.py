@@ -36,6 +36,19 @@ def test_an_endless_line_is_cut(monkeypatch: pytest.MonkeyPatch) -> None:
     assert texts(buffer.close()) == ["x" * 5]
 
 
+def test_a_log_that_becomes_too_long_is_cut_with_a_note(tmp_path: Path) -> None:
+    store = FlowDatastore.at(str(tmp_path), "F")
+    writer = LogWriter(store, "1", REF, max_bytes=10)
+    lines = [LogLine(number, "stdout", "1234") for number in range(5)]
+    kept = writer.add(lines[:1]) + writer.add(lines[1:]) + writer.add(lines)
+    writer.close()
+    assert texts(kept)[:2] == ["1234", "1234"]
+    assert "longer than 10 bytes" in texts(kept)[2]
+    assert len(kept) == 3
+    stored = [line for chunk in store.log_chunks("1", REF) for line in parse_chunk(chunk)]
+    assert stored == kept
+
+
 def test_chunks_hold_every_line_in_order(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     clock = [0.0]
     monkeypatch.setattr(logs.time, "monotonic", lambda: clock[0])
