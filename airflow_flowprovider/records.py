@@ -1,14 +1,17 @@
-"""Task records in Airflow's database: one XCom for each task instance, a few KB of JSON."""
+"""What flows leave in Airflow's database: task records, an XCom of a few KB each, and runs' tags."""
 
 from __future__ import annotations
 
 from typing import Any, Protocol
 
+from flowsdk.datastore.tags import RunTags
 from flowsdk.exception import FlowException
-from flowsdk.spec import TaskRecord
+from flowsdk.spec import RunSpec, TaskRecord
 
 #: XCom key of a task's record. The client of flowsdk and the UI plugin read it under this name.
 RECORD_KEY = "flow_task"
+#: XCom key of a run's tags, at its start step; read and changed by the client of flowsdk.
+TAGS_KEY = "flow_tags"
 
 
 class TaskInstance(Protocol):
@@ -31,6 +34,11 @@ class TaskInstance(Protocol):
 def push_record(ti: TaskInstance, record: TaskRecord) -> None:
     """Store the record of the task that ``ti`` has just finished."""
     ti.xcom_push(key=RECORD_KEY, value=record.to_dict())
+
+
+def push_tags(ti: TaskInstance, run: RunSpec) -> None:
+    """Store the tags that a run begins with, at its start step's task instance."""
+    ti.xcom_push(key=TAGS_KEY, value=RunTags.of(run).to_dict())
 
 
 def pull_record(ti: TaskInstance, step: str, map_index: int) -> TaskRecord:

@@ -357,8 +357,8 @@ class TaskRecord(Document):
         result: URI of its ``result.json``.
         started_at: When user code was about to start.
         finished_at: When everything had been stored.
-        artifacts: Digest, size and type of each own artifact, as far as ``RECORD_LIMIT`` allows;
-            the rest is in the result.
+        artifacts: Digest, size and type of each visible artifact, own ones first, as far as
+            ``RECORD_LIMIT`` allows; the rest is in the result.
         artifact_count: How many artifacts the result lists.
         next: The steps that follow.
         splits: Number of splits if the step was a foreach, else None.
@@ -397,8 +397,9 @@ class TaskRecord(Document):
         own = str(result.ref)
         artifacts: dict[str, Mapping[str, Any]] = {
             name: {"digest": ref.digest, "size": ref.size, "type": ref.type}
-            for name, ref in sorted(result.artifacts.items())
-            if ref.origin == own
+            for name, ref in sorted(
+                result.artifacts.items(), key=lambda item: (item[1].origin != own, item[0])
+            )
         }
         error = f"{result.error.type}: {result.error.message}"[:500] if result.error else None
         record = cls(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import platform
 import sys
 from collections.abc import Mapping
 from datetime import datetime
@@ -19,6 +20,7 @@ from flowsdk.include_file import include_files
 from flowsdk.parameters import collect_parameters, resolve_parameters
 from flowsdk.runtime.task import utc_now
 from flowsdk.spec import RunSpec
+from flowsdk.version import VERSION
 
 _FACTS = ("logical_date", "data_interval_start", "data_interval_end", "run_after")
 
@@ -92,16 +94,24 @@ def _new_run(flow: type[FlowSpec], store: FlowDatastore, context: Mapping[str, A
     script = Path(sys.modules[flow.__module__].__file__ or "")
     built = package.build(script, _bundle_root(script, context.get("dag")))
     dag_id, run_type = context["ti"].dag_id, facts(context)["run_type"]
+    user = _user(context)
     return RunSpec(
         flow=store.flow,
         run=str(context["run_id"]),
         parameters=include_files(flow, parameters, store),
         code=package.upload(store, built),
         script=built.script,
-        user=_user(context),
+        user=user,
         created_at=utc_now(),
         launcher="airflow",
-        system_tags=(f"dag_id:{dag_id}", f"run_type:{run_type}"),
+        system_tags=(
+            f"flowsdk_version:{VERSION}",
+            f"python_version:{platform.python_version()}",
+            f"user:{user}",
+            "runtime:airflow",
+            f"dag_id:{dag_id}",
+            f"run_type:{run_type}",
+        ),
         configs=resolve_configs(flow),
     )
 

@@ -17,6 +17,7 @@ from airflow_flowprovider.operators.launching import Launch, Launcher, Tries
 from airflow_flowprovider.operators.parents import Lineage, lineage
 from airflow_flowprovider.operators.runs import facts, read_run, start_run
 from airflow_flowprovider.operators.watching import JobWatch
+from airflow_flowprovider.records import push_tags
 from flowsdk.aws_batch.logs import LogReader
 from flowsdk.aws_batch.state import JobState
 from flowsdk.decorators.settings import StepSettings, step_settings
@@ -204,6 +205,7 @@ class FlowStepOperator(BaseOperator):
             run = read_run(self.store, str(context["run_id"]), self.step)
         else:
             run = start_run(self.flow, self.store, context)
+            push_tags(context["ti"], run)
         return task_spec(
             run,
             self.store.storage.root,

@@ -7,6 +7,7 @@ import os
 import time
 from collections.abc import Iterator, Mapping
 from http.client import HTTPException
+from itertools import chain
 from typing import Any
 from urllib.error import HTTPError, URLError
 from urllib.parse import urlencode
@@ -19,11 +20,15 @@ USERNAME = "FLOWSDK_AIRFLOW_USERNAME"
 PASSWORD = "FLOWSDK_AIRFLOW_PASSWORD"  # noqa: S105
 
 _TIMEOUT_SECONDS = 60
-#: A restarting API server answers again within seconds; every request here may be repeated.
+#: A restarting API server answers again within seconds.
 _RETRY_AFTER_SECONDS = (0.2, 1.0, 3.0)
 _TEMPORARY = {429, 502, 503, 504}
+#: Of these, what says that the request has not been carried out.
+_NOT_DONE = {429, 503}
 #: ``POST …/list`` has no upper limit; larger pages do not become faster.
 PAGE = 1000
+#: ``[api] maximum_page_limit``, which GET routes do not exceed, unless an administrator changed it.
+GET_PAGE = 100
 
 
 class ApiError(ClientError):
@@ -70,47 +75,85 @@ class AirflowApi:
             ApiError: Airflow refused, or could not be reached.
         """
         suffix = f"?{urlencode(query, doseq=True)}" if query else ""
-        return self._call("GET", path + suffix)
+        return self._call("GET", path + suffix, repeat=True)
 
     def pages(self, path: str, items: str, body: Mapping[str, Any], page: int) -> Iterator[Any]:
-        """The items of a ``POST …/list``, page by page as they are asked for.
+        """The items of a ``POST …/list``, page by page; see :meth:`whole_pages`."""
+        return chain.from_iterable(self.whole_pages(path, items, body, page))
+
+    def whole_pages(
+        self, path: str, items: str, body: Mapping[str, Any], page: int
+    ) -> Iterator[list[Any]]:
+        """The pages of a ``POST …/list``, each asked for when it is wanted.
 
         Args:
             path: From the server's root.
             items: Name of the list in the answer.
             body: The filter.
-            page: Items a page.
+            page: Items of the first page; later ones are larger.
+
+        Raises:
+            ApiError: Airflow refused, could not be reached, or has no such route.
         """
         offset = 0
         while True:
-            answer = self._call("POST", path, {**body, "page_limit": page, "page_offset": offset})
-            found = (answer or {}).get(items, [])
-            yield from found
+            asked = {**body, "page_limit": page, "page_offset": offset}
+            answer = self._call("POST", path, asked, repeat=True)
+            found = self._items(answer, items, "POST", path)
+            yield found
             offset += len(found)
-            if len(found) < page:
+            # A server may cap pages below what was asked for, so only the total tells the end.
+            total = answer.get("total_entries")
+            if not found or (len(found) < page if total is None else offset >= total):
                 return
-            page = PAGE
+            page = max(page, PAGE)
 
-    def get_pages(
-        self, path: str, items: str, query: Mapping[str, Any], page: int
-    ) -> list[Any] | None:
-        """All items of a paged GET, or None if there is no such route."""
+    def pages_if_there(
+        self, path: str, items: str, body: Mapping[str, Any], page: int
+    ) -> Iterator[list[Any]] | None:
+        """The same, or None where there is no such route. Asks for the first page at once.
+
+        Raises:
+            ApiError: Airflow refused, or could not be reached.
+        """
+        pages = self.whole_pages(path, items, body, page)
+        try:
+            first = next(pages)
+        except ApiError as error:
+            if error.status != 404:
+                raise
+            return None
+        return chain([first], pages)
+
+    def get_pages(self, path: str, items: str, query: Mapping[str, Any], page: int) -> list[Any]:
+        """All items of a paged GET.
+
+        Raises:
+            ApiError: Airflow refused, could not be reached, or has no such route.
+        """
         found: list[Any] = []
         while True:
             answer = self.get(path, {**query, "limit": page, "offset": len(found)})
-            if not isinstance(answer, dict) or items not in answer:
-                return None
-            found += answer[items]
-            # A server may cap pages below what was asked for, so only an empty or known-last
-            # page is the end.
+            more = self._items(answer, items, "GET", path)
+            found += more
             total = answer.get("total_entries")
-            if not answer[items] or (total is not None and len(found) >= total):
+            if not more or (len(more) < page if total is None else len(found) >= total):
                 return found
-            if total is None and len(answer[items]) < page:
-                return found
+
+    def _items(self, answer: Any, items: str, method: str, path: str) -> list[Any]:
+        if not isinstance(answer, dict) or items not in answer:
+            raise ApiError(
+                f"{method} {self.url}{path}: found no such route or resource, expected a list of "
+                f"{items}. Check that the address is that of an Airflow 3, and what it is asked for.",
+                404,
+            )
+        return list(answer[items])
 
     def send(self, method: str, path: str, body: Any = None) -> Any:
         """The answer to a request that changes something.
+
+        It is repeated only where Airflow cannot have carried it out: a broken connection leaves open
+        whether it has.
 
         Args:
             method: ``POST``, ``PATCH`` …
@@ -120,18 +163,18 @@ class AirflowApi:
         Raises:
             ApiError: Airflow refused, or could not be reached.
         """
-        return self._call(method, path, body)
+        return self._call(method, path, body, repeat=False)
 
-    def _call(self, method: str, path: str, body: Any = None) -> Any:
+    def _call(self, method: str, path: str, body: Any = None, *, repeat: bool) -> Any:
         if self._token is None:
             self._token = os.environ.get(TOKEN) or self._log_in()
         try:
-            return self._send(method, path, body)
+            return self._send(method, path, body, repeat=repeat)
         except ApiError as error:
             if error.status != 401:
                 raise
         self._token = self._log_in()
-        return self._send(method, path, body)
+        return self._send(method, path, body, repeat=repeat)
 
     def _log_in(self) -> str:
         """A token for the user that the environment names, or for whoever needs no name."""
@@ -161,7 +204,9 @@ class AirflowApi:
             )
         return str(token)
 
-    def _send(self, method: str, path: str, body: Any = None, *, token: bool = True) -> Any:
+    def _send(
+        self, method: str, path: str, body: Any = None, *, token: bool = True, repeat: bool = True
+    ) -> Any:
         headers = {"Accept": "application/json"}
         data = None
         if body is not None:
@@ -180,13 +225,14 @@ class AirflowApi:
                 with error:
                     if error.code == 404:
                         return None
-                    if wait is None or error.code not in _TEMPORARY:
+                    if wait is None or error.code not in (_TEMPORARY if repeat else _NOT_DONE):
                         raise ApiError(
                             f"{method} {self.url}{path}: {error.code} {_detail(error)}", error.code
                         ) from error
             except (URLError, HTTPException, OSError) as error:
-                if wait is None:
-                    reason = getattr(error, "reason", error)
+                reason = getattr(error, "reason", error)
+                refused = isinstance(reason, ConnectionRefusedError)  # nothing was sent
+                if wait is None or not (repeat or refused):
                     raise ApiError(
                         f"Airflow at {self.url} cannot be reached ({reason}). Check the address, "
                         f"and that its API server runs."

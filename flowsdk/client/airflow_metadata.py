@@ -1,65 +1,27 @@
-"""Metadata from an Airflow: its runs and states, and the task records that the operators left."""
+"""Metadata from an Airflow: its runs and states, and what the operators left of the tasks."""
 
 from __future__ import annotations
 
-import json
 import os
-import time
-from collections.abc import Iterable, Iterator, Mapping
-from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 from urllib.parse import quote
 
-from flowsdk.client.airflow_api import PAGE, AirflowApi
-from flowsdk.client.datastore_metadata import DatastoreMetadata
-from flowsdk.client.metadata import (
-    MetadataProvider,
-    RunInfo,
-    State,
-    TaskInfo,
-    newest_first,
-)
-from flowsdk.datastore import FlowDatastore, keys
-from flowsdk.exception import NotFound
-from flowsdk.planning import PLAIN_TASK
-from flowsdk.spec import TaskRecord
+from flowsdk.client.airflow_api import GET_PAGE, AirflowApi
+from flowsdk.client.airflow_rows import AIRFLOW_STATES, RECORD_KEY, TAGS_KEY, TagsRow, run_info
+from flowsdk.client.airflow_snapshots import Snapshots, archived
+from flowsdk.client.airflow_xcoms import FlowXComs
+from flowsdk.client.metadata import ANY, MetadataProvider, RunInfo, State, TaskInfo, newest_first
+from flowsdk.datastore import FlowDatastore
+from flowsdk.datastore.tags import RunTags
+from flowsdk.exception import ClientError, NotFound
 
-#: XCom key of the task records.
-RECORD_KEY = "flow_task"
-#: How long the tasks of a run are taken to be what they were, in seconds: long enough for a loop
-#: over them to need one request, short enough for a loop that waits for them.
+__all__ = ["RECORD_KEY", "TAGS_KEY", "AirflowMetadata"]
+
 _FRESH_SECONDS = 2.0
-_KEPT_RUNS = 64
-#: ``[api] maximum_page_limit`` unless an administrator changed it.
-_GET_PAGE = 100
-_PARALLEL = 8
-_RUN_STATES: Mapping[str, State] = {"success": "succeeded", "failed": "failed"}
-_AIRFLOW_STATES = {"succeeded": ["success"], "failed": ["failed"], "running": ["queued", "running"]}
-_TASK_STATES: Mapping[str, State] = {
-    "success": "succeeded",
-    "failed": "failed",
-    "running": "running",
-    "deferred": "running",
-    "restarting": "running",
-    "up_for_retry": "running",
-    "up_for_reschedule": "running",
-}
-
-
-@dataclass(frozen=True)
-class _Snapshot:
-    """The tasks of one run as they were a moment ago.
-
-    Attributes:
-        steps: Step → task id → task.
-        root: URI of the run's datastore, or None while no task has a record.
-        taken_at: On the monotonic clock.
-    """
-
-    steps: Mapping[str, Mapping[str, TaskInfo]]
-    root: str | None
-    taken_at: float = field(default_factory=time.monotonic)
+_RUNS = "/api/v2/dags/~/dagRuns/list"
+#: Runs of a first page that nobody may read to its end.
+_FEW = 10
 
 
 class AirflowMetadata(MetadataProvider):
@@ -67,10 +29,13 @@ class AirflowMetadata(MetadataProvider):
 
     How it works:
         States come from Airflow's public API. What a task has left behind is in its *task record*,
-        read for a whole run in one request where the provider's plugin is installed, and one by
-        one through the public API where it is not. All tasks of a run thus take two requests.
+        an XCom; the tags of a run are one too, at its start step. XComs are read for many runs in
+        one request where the provider's plugin is installed, and one by one through the public API
+        where it is not. All tasks of a hundred runs thus take three requests.
     Known limitation:
-        A run that Airflow has deleted is found only if FLOWSDK_DATASTORE says where it lies.
+        A run that Airflow has deleted is found only if FLOWSDK_DATASTORE says where it lies. Tags
+        that were given to a run after its start are lost when its start step is cleared: Airflow
+        then deletes that task's XComs. Of two edits of a run's tags in the same moment, one is lost.
 
     Args:
         url: Of the API server, without a slash at its end.
@@ -78,40 +43,81 @@ class AirflowMetadata(MetadataProvider):
 
     def __init__(self, url: str) -> None:
         self.name = f"airflow@{url}"
+        self.fresh_seconds = _FRESH_SECONDS
         self._api = AirflowApi(url)
-        self._snapshots: dict[tuple[str, str], _Snapshot] = {}
+        self._xcoms = FlowXComs(self._api)
+        self._snapshots = Snapshots(self._api, self._xcoms, _FRESH_SECONDS)
 
     def flows(self) -> list[str]:
         """The DAGs that were made from flows, by their tag."""
-        query = {"tags": "flow"}
-        dags = self._api.get_pages("/api/v2/dags", "dags", query, _GET_PAGE) or []
+        dags = self._api.get_pages("/api/v2/dags", "dags", {"tags": "flow"}, GET_PAGE)
         return sorted(dag["dag_id"] for dag in dags)
 
     def has_flow(self, flow: str) -> bool:
         """One request."""
         return self._api.get(f"/api/v2/dags/{_quoted(flow)}") is not None
 
-    def runs(self, flow: str, status: State | None = None) -> Iterator[RunInfo]:
-        """One request for the newest hundred, then one for each further thousand."""
+    def has_runs(self, flow: str, tags: frozenset[str]) -> bool:
+        """A request for each page of runs, and one for its tags, until a run has them."""
+        return any(True for _ in self.runs(flow, tags=tags))
+
+    def runs(
+        self,
+        flow: str,
+        status: State | None = None,
+        tags: frozenset[str] = ANY,
+        *,
+        ahead: bool = False,
+    ) -> Iterator[RunInfo]:
+        """One request for a page of runs, and one for their tags if those matter."""
         # Airflow's own row numbers: the order in which runs were made, which no date of a run is.
         body: dict[str, Any] = {"dag_ids": [flow], "order_by": "-id"}
         if status:
-            body["states"] = _AIRFLOW_STATES[status]
-        path = "/api/v2/dags/~/dagRuns/list"
-        for run in self._api.pages(path, "dag_runs", body, _GET_PAGE):
-            yield _run_info(run)
+            body["states"] = AIRFLOW_STATES[status]
+        page = GET_PAGE if ahead or tags else _FEW
+        for rows in self._api.whole_pages(_RUNS, "dag_runs", body, page):
+            infos = self._with_tags(flow, [run_info(row) for row in rows], tags)
+            if ahead:
+                self._snapshots.will_be_asked(flow, [info.run for info in infos])
+            yield from infos
 
     def run(self, flow: str, run: str) -> RunInfo | None:
         """One request."""
         found = self._api.get(f"/api/v2/dags/{_quoted(flow)}/dagRuns/{_quoted(run)}")
         if found:
-            return _run_info(found)
-        archive = _archive()
+            return run_info(found)
+        archive = archived()
         return archive.run(flow, run) if archive else None
+
+    def tags(self, flow: str, run: str) -> RunTags:
+        """One request, or none if the run's tasks have just been asked for."""
+        if row := self._tags_row(flow, run):
+            return row.tags
+        # The start step has not begun, or it was before there were tags in Airflow.
+        try:
+            spec = self.run_spec(flow, run)
+        except NotFound:
+            spec = None
+        if spec:
+            return RunTags.of(spec)
+        info = self.run(flow, run)
+        return RunTags(system=tuple(_user_tags(info)) if info else ())
+
+    def edit_tags(self, flow: str, run: str, edit: Callable[[RunTags], RunTags]) -> RunTags:
+        """Three requests; the edit of somebody else in the same moment may be lost."""
+        self._snapshots.forget(flow, run)
+        row = self._xcoms.read_tags(flow, [run]).get(run)
+        old = row.tags if row else self.tags(flow, run)
+        new = edit(old)
+        if new != old:
+            step = row.step if row else self._start_step(flow, run)
+            self._xcoms.write_tags(flow, run, step, new, new=row is None)
+            self._snapshots.forget(flow, run)
+        return new
 
     def steps(self, flow: str, run: str) -> list[str]:
         """Two requests, which also answer for all tasks of the run for a moment."""
-        steps = self._snapshot(flow, run).steps
+        steps = self._snapshots.of(flow, run).steps
 
         def first_seen(step: str) -> tuple[str, str]:
             return (min(info.started_at or "~" for info in steps[step].values()), step)
@@ -120,16 +126,16 @@ class AirflowMetadata(MetadataProvider):
 
     def tasks(self, flow: str, run: str, step: str) -> Iterator[TaskInfo]:
         """As ``steps``."""
-        tasks = self._snapshot(flow, run).steps.get(step, {})
+        tasks = self._snapshots.of(flow, run).steps.get(step, {})
         return (tasks[task] for task in newest_first(tasks))
 
     def task(self, flow: str, run: str, step: str, task: str) -> TaskInfo | None:
         """As ``steps``."""
-        return self._snapshot(flow, run).steps.get(step, {}).get(task)
+        return self._snapshots.of(flow, run).steps.get(step, {}).get(task)
 
     def store(self, flow: str, run: str) -> FlowDatastore:
         """The datastore that the run's task records point to."""
-        root = self._snapshot(flow, run).root or os.environ.get("FLOWSDK_DATASTORE")
+        root = self._snapshots.of(flow, run).root or os.environ.get("FLOWSDK_DATASTORE")
         if root is None:
             raise NotFound(
                 f"Run {flow}/{run}: no task has finished yet, so Airflow cannot say where its data "
@@ -137,130 +143,34 @@ class AirflowMetadata(MetadataProvider):
             )
         return FlowDatastore.at(root, flow)
 
-    def _snapshot(self, flow: str, run: str) -> _Snapshot:
-        kept = self._snapshots.get((flow, run))
-        if kept and time.monotonic() - kept.taken_at < _FRESH_SECONDS:
-            return kept
-        instances = self._api.pages(
-            "/api/v2/dags/~/dagRuns/~/taskInstances/list",
-            "task_instances",
-            {"dag_ids": [flow], "dag_run_ids": [run], "order_by": "id"},
-            PAGE,
-        )
-        # States first: a task that ends between the two requests then has a record too many
-        # rather than one too few.
-        snapshot = _snapshot_of(list(instances), self._records(flow, run))
-        if not snapshot.steps and (archive := _archive()):
-            snapshot = _snapshot_from(archive, flow, run)
-        self._snapshots.pop((flow, run), None)
-        self._snapshots[flow, run] = snapshot
-        while len(self._snapshots) > _KEPT_RUNS:
-            del self._snapshots[next(iter(self._snapshots))]
-        return snapshot
+    def _tags_row(self, flow: str, run: str) -> TagsRow | None:
+        snapshot = self._snapshots.at_hand(flow, run)
+        if snapshot:
+            return snapshot.tags
+        return self._xcoms.read_tags(flow, [run]).get(run)
 
-    def _records(self, flow: str, run: str) -> dict[tuple[str, int], TaskRecord]:
-        """The task records of a run by task id and map index."""
-        path = f"/flowprovider/api/dags/{_quoted(flow)}/records"
-        rows = self._api.get_pages(path, "records", {"run_id": run}, PAGE)
-        if rows is None:
-            rows = self._records_one_by_one(flow, run)
-        return {(row["task_id"], row["map_index"]): _record(row["record"], row) for row in rows}
+    def _with_tags(
+        self, flow: str, infos: Sequence[RunInfo], tags: frozenset[str]
+    ) -> list[RunInfo]:
+        """Those of a page of runs that have all of the tags."""
+        undecided = [info.run for info in infos if not tags.issubset(_user_tags(info))]
+        rows: Mapping[str, TagsRow] = self._xcoms.read_tags(flow, undecided)
+        chosen = set(undecided) - {run for run, row in rows.items() if tags <= row.tags.all}
+        return [info for info in infos if info.run not in chosen]
 
-    def _records_one_by_one(self, flow: str, run: str) -> list[dict[str, Any]]:
-        base = f"/api/v2/dags/{_quoted(flow)}/dagRuns/{_quoted(run)}/taskInstances"
-        query = {"xcom_key": RECORD_KEY}
-        entries = self._api.get_pages(f"{base}/~/xcomEntries", "xcom_entries", query, _GET_PAGE)
-
-        def read(entry: dict[str, Any]) -> dict[str, Any] | None:
-            path = f"{base}/{_quoted(entry['task_id'])}/xcomEntries/{RECORD_KEY}"
-            value = self._api.get(path, {"map_index": entry["map_index"]})
-            return value and {**entry, "record": value["value"]}
-
-        if not entries:
-            return []
-        with ThreadPoolExecutor(_PARALLEL) as pool:
-            return [row for row in pool.map(read, entries) if row]
+    def _start_step(self, flow: str, run: str) -> str:
+        steps = self.steps(flow, run)
+        if not steps:
+            raise ClientError(
+                f"Run {flow}/{run}: found no step that has begun, expected the start step, which "
+                f"holds the run's tags in Airflow. Wait until it runs."
+            )
+        return steps[-1]
 
 
-def _snapshot_of(
-    instances: Iterable[Mapping[str, Any]], records: Mapping[tuple[str, int], TaskRecord]
-) -> _Snapshot:
-    steps: dict[str, dict[str, TaskInfo]] = {}
-    root = None
-    for instance in instances:
-        record = records.get((instance["task_id"], instance["map_index"]))
-        if record:
-            root = root or _root_of(record)
-        info = _task_info(instance, record)
-        if info:
-            steps.setdefault(info.step, {})[info.task] = info
-    return _Snapshot(steps, root)
-
-
-def _archive() -> DatastoreMetadata | None:
-    """Where runs may lie that Airflow has deleted."""
-    root = os.environ.get("FLOWSDK_DATASTORE")
-    return DatastoreMetadata(root) if root else None
-
-
-def _snapshot_from(archive: DatastoreMetadata, flow: str, run: str) -> _Snapshot:
-    steps = {
-        step: {info.task: info for info in archive.tasks(flow, run, step)}
-        for step in archive.steps(flow, run)
-    }
-    return _Snapshot(steps, archive.store(flow, run).storage.root)
-
-
-def _task_info(instance: Mapping[str, Any], record: TaskRecord | None) -> TaskInfo | None:
-    """The task that an instance is, or None while it has not been started."""
-    status = _TASK_STATES.get(instance["state"] or "")
-    if status is None and instance["start_date"] and instance["state"] in ("queued", "scheduled"):
-        status = "running"  # it waits to be resumed or tried again
-    if status is None:
-        return None
-    if record is None or (status == "running" and record.attempt < instance["try_number"] - 1):
-        index = instance["map_index"]
-        return TaskInfo(
-            step=instance["task_id"],
-            task=PLAIN_TASK if index < 0 else str(index),
-            attempt=max(0, instance["try_number"] - 1),
-            status=status,
-            started_at=instance["start_date"],
-            finished_at=None if status == "running" else instance["end_date"],
-        )
-    return TaskInfo(
-        step=record.step,
-        task=record.task,
-        attempt=record.attempt,
-        status=status,
-        started_at=record.started_at,
-        finished_at=None if status == "running" else record.finished_at,
-        next=record.next,
-        foreach=record.foreach,
-    )
-
-
-def _run_info(run: Mapping[str, Any]) -> RunInfo:
-    status = _RUN_STATES.get(run["state"], "running")
-    return RunInfo(
-        flow=run["dag_id"],
-        run=run["dag_run_id"],
-        status=status,
-        created_at=run["queued_at"] or run["start_date"] or run["run_after"],
-        finished_at=None if status == "running" else run["end_date"],
-    )
-
-
-def _record(value: Any, row: Mapping[str, Any]) -> TaskRecord:
-    """A task record; the public API gives its JSON text, the plugin its value."""
-    where = f"{RECORD_KEY} of task {row['task_id']}, map index {row['map_index']}"
-    values = json.loads(value) if isinstance(value, str) else value
-    return TaskRecord.from_dict(values, where)
-
-
-def _root_of(record: TaskRecord) -> str:
-    """The datastore that a record's result lies in."""
-    return record.result.removesuffix("/" + keys.result(record.flow, record.run, record.ref))
+def _user_tags(info: RunInfo) -> list[str]:
+    """The system tag that a row of Airflow's runs says."""
+    return [f"user:{info.user}"] if info.user else []
 
 
 def _quoted(name: str) -> str:

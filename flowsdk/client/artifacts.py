@@ -49,12 +49,17 @@ class TaskData:
         return f"<artifacts of {self._task.pathspec}: {', '.join(self)}>"
 
 
+#: Metaflow's name of it.
+MetaflowData = TaskData
+
+
 class DataArtifact(ClientObject):
     """A value that a task left behind: ``DataArtifact("MyFlow/run-id/step/task-id/name")``.
 
     Args:
         pathspec: ``flow/run/step/task/artifact``.
         attempt: Look at this attempt (0-based) of the task instead of the one that counts.
+        _namespace_check: Whether a task outside the namespace is refused.
     """
 
     _depth = 5
@@ -62,9 +67,11 @@ class DataArtifact(ClientObject):
     _task: Task
     _ref: ArtifactRef
 
-    def __init__(self, pathspec: str, attempt: int | None = None) -> None:
+    def __init__(
+        self, pathspec: str, attempt: int | None = None, *, _namespace_check: bool = True
+    ) -> None:
         self._wanted = attempt
-        super().__init__(pathspec)
+        super().__init__(pathspec, _namespace_check=_namespace_check)
 
     @property
     def data(self) -> Any:
@@ -102,7 +109,11 @@ class DataArtifact(ClientObject):
     @property
     def preview(self) -> str | None:
         """A short printable form of the value, without loading it; None if there is none."""
-        return self._get_ref().preview
+        ref = self._get_ref()
+        if not ref.serializer:  # what is known came without it
+            result = self._task._result()
+            ref = result.artifacts.get(self.id, ref) if result else ref
+        return ref.preview
 
     @property
     def created_at(self) -> datetime | None:
@@ -115,6 +126,13 @@ class DataArtifact(ClientObject):
         """When the task that has the artifact ended."""
         self._get_ref()
         return self._task.finished_at
+
+    @property
+    def origin_pathspec(self) -> str | None:
+        """``flow/run/step/task/artifact`` that a resumed run has it from; None if it is its own."""
+        self._get_ref()
+        origin = self._task.origin_pathspec
+        return f"{origin}/{self.id}" if origin else None
 
     def _exists(self) -> bool:
         task: Task = self.parent

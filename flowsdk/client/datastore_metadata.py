@@ -8,16 +8,31 @@ from concurrent.futures import ThreadPoolExecutor
 from itertools import islice
 from typing import TypeVar
 
-from flowsdk.client.metadata import MetadataProvider, RunInfo, State, TaskInfo, newest_first
+from flowsdk.client.metadata import (
+    ANY,
+    MetadataProvider,
+    RunInfo,
+    State,
+    TaskInfo,
+    newest_first,
+)
 from flowsdk.datastore import FlowDatastore, keys, open_storage
 from flowsdk.datastore.store import flows
+from flowsdk.datastore.tags import RunTags
 from flowsdk.exception import KeyNotFound
-from flowsdk.spec import RunSpec, TaskRef
+from flowsdk.spec import RunSpec, TaskRef, TaskSpec
 
 #: Requests at once where each waits for a network.
 _PARALLEL = 32
-#: Run ids of a laptop begin with their time; that saves reading a document to sort them.
+#: Run ids that say when the run was made: that saves reading a document of each to sort them. On a
+#: laptop they begin with it, under Airflow it follows the kind of run. A backfill's id says what
+#: day it is for.
 _LAPTOP_RUN = re.compile(r"(\d{4})(\d\d)(\d\d)T(\d\d)(\d\d)(\d\d\.\d{6})-")
+_AIRFLOW_RUN = re.compile(
+    r"(?!backfill)[a-z_]+?__(\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d)(\.\d+)?(\+00:00|Z)"
+)
+#: Against S3, enough for a loop over a task's attributes to ask once.
+_FRESH_SECONDS = 1.0
 
 A = TypeVar("A")
 B = TypeVar("B")
@@ -28,10 +43,12 @@ class DatastoreMetadata(MetadataProvider):
 
     How it works:
         A laptop's run notes its end in a document of its own. Other runs (of an Airflow, read
-        without it) have none: they have succeeded once their last step has.
+        without it) have none: they end as their last step does. Runs are in the order of the times
+        in their ids, as far as those have one.
     Known limitation:
-        A run that was killed on the spot, and a failed run of an Airflow, cannot be told from one
-        that is still running.
+        A run that was killed on the spot, and one of an Airflow that failed before its last step,
+        cannot be told from one that is still running. A run of an Airflow that was triggered with
+        a logical date of its own is taken to have been made at that date.
 
     Args:
         root: URI of the datastore.
@@ -41,7 +58,9 @@ class DatastoreMetadata(MetadataProvider):
         self._storage = open_storage(root)
         root = self._storage.root
         self.name = root if "://" in root else f"local@{root}"
-        self._created: dict[tuple[str, str], str] = {}
+        self.fresh_seconds = _FRESH_SECONDS if self._storage.remote else 0.0
+        #: Documents that never change.
+        self._specs: dict[tuple[str, str], RunSpec] = {}
 
     def flows(self) -> list[str]:
         """The flows that have runs here."""
@@ -51,15 +70,26 @@ class DatastoreMetadata(MetadataProvider):
         """Whether the flow has runs here."""
         return bool(self._storage.children(keys.runs(flow)))
 
-    def runs(self, flow: str, status: State | None = None) -> Iterator[RunInfo]:
+    def has_runs(self, flow: str, tags: frozenset[str]) -> bool:
+        """One listing, and a request or two for each run until one has the tags."""
+        ids = self._newest_first(flow)
+        return any(self._map(lambda run: self.has_tags(flow, run, tags), ids))
+
+    def runs(
+        self,
+        flow: str,
+        status: State | None = None,
+        tags: frozenset[str] = ANY,
+        *,
+        ahead: bool = False,  # noqa: ARG002  # what is needed of a run is read with it
+    ) -> Iterator[RunInfo]:
         """One listing, and two or three requests for each run that is looked at."""
-        store = self._store(flow)
-        ids = store.runs()
-        created = dict(
-            zip(ids, self._map(lambda run: self._created_at(store, run), ids), strict=True)
-        )
-        ids.sort(key=lambda run: (created[run], run), reverse=True)
-        for info in self._map(lambda run: self.run(flow, run), ids):
+        ids = self._newest_first(flow)
+
+        def look(run: str) -> RunInfo | None:
+            return self.run(flow, run) if self.has_tags(flow, run, tags) else None
+
+        for info in self._map(look, ids):
             if info and status in (None, info.status):
                 yield info
 
@@ -72,11 +102,31 @@ class DatastoreMetadata(MetadataProvider):
             if not store.steps(run) and self.run_spec(flow, run) is None:
                 return None
             last = self.end_task(flow, run)
-            status: State = "succeeded" if last and last.status == "succeeded" else "running"
-            finished_at = last.finished_at if last and status == "succeeded" else None
+            status: State = self._outcome(store, run, last) if last else "running"
+            finished_at = last.finished_at if last and status != "running" else None
         else:
             status, finished_at = end.status, end.finished_at
-        return RunInfo(flow, run, status, self._created_at(store, run) or None, finished_at)
+        return RunInfo(flow, run, status, self._created_at(flow, run) or None, finished_at)
+
+    def tags(self, flow: str, run: str) -> RunTags:
+        """One listing and one document."""
+        try:
+            return self._store(flow).read_tags(run)
+        except KeyNotFound:  # nobody has written the run's document yet
+            return RunTags()
+
+    def has_tags(self, flow: str, run: str, tags: frozenset[str]) -> bool:
+        """One document, unless the tags are such that a user may have given them."""
+        if not tags:
+            return True
+        spec = self.run_spec(flow, run)
+        return spec is not None and (
+            tags.issubset(RunTags.of(spec).system) or tags <= self.tags(flow, run).all
+        )
+
+    def edit_tags(self, flow: str, run: str, edit: Callable[[RunTags], RunTags]) -> RunTags:
+        """As ``FlowDatastore.edit_tags``."""
+        return self._store(flow).edit_tags(run, edit)
 
     def steps(self, flow: str, run: str) -> list[str]:
         """One listing, and the first task of each step for when it began."""
@@ -128,19 +178,42 @@ class DatastoreMetadata(MetadataProvider):
             return TaskInfo(last.step, last.task, last.attempt, "running")
         return TaskInfo(last.step, last.task, last.attempt, "failed", finished_at=end.finished_at)
 
-    def _created_at(self, store: FlowDatastore, run: str) -> str:
-        """When a run was created; empty if nothing says it."""
+    def _outcome(self, store: FlowDatastore, run: str, last: TaskInfo) -> State:
+        """How a run ended whose end nobody noted, by the task of its last step."""
+        if last.status == "failed" and last.result and last.result.error:
+            spec: TaskSpec = store.read_spec(run, last.ref)
+            again = last.result.error.kind != "user" or spec.retry_count < spec.max_retries
+            return "running" if again else "failed"
+        return last.status
+
+    def run_spec(self, flow: str, run: str) -> RunSpec | None:
+        """One request for each run, once."""
+        key = (flow, run)
+        if key not in self._specs:
+            spec = super().run_spec(flow, run)
+            if spec is None:
+                return None
+            self._specs[key] = spec
+        return self._specs[key]
+
+    def _newest_first(self, flow: str) -> list[str]:
+        """The ids of all runs. One listing, and a request for each id that says no time."""
+        ids = self._store(flow).runs()
+        created = dict(
+            zip(ids, self._map(lambda run: self._created_at(flow, run), ids), strict=True)
+        )
+        return sorted(ids, key=lambda run: (created[run], run), reverse=True)
+
+    def _created_at(self, flow: str, run: str) -> str:
+        """When a run was created, in UTC with microseconds; empty if nothing says it."""
         if match := _LAPTOP_RUN.match(run):
             year, month, day, hour, minute, second = match.groups()
             return f"{year}-{month}-{day}T{hour}:{minute}:{second}+00:00"
-        key = (store.flow, run)
-        if key not in self._created:
-            try:
-                spec: RunSpec = store.read_run(run)
-            except KeyNotFound:
-                return ""
-            self._created[key] = spec.created_at
-        return self._created[key]
+        if match := _AIRFLOW_RUN.match(run):
+            fraction = (match[2] or ".")[:7].ljust(7, "0")
+            return f"{match[1]}{fraction}+00:00"
+        spec = self.run_spec(flow, run)
+        return spec.created_at if spec else ""
 
     def _map(self, function: Callable[[A], B], items: Iterable[A]) -> Iterator[B]:
         """``map``, many at once where that pays, and not far beyond what is asked for."""

@@ -2,20 +2,26 @@
 
 from __future__ import annotations
 
+import re
 from abc import ABC, abstractmethod
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
-from typing import Literal
+from typing import Any, Literal
 
 from flowsdk.datastore import FlowDatastore
+from flowsdk.datastore.tags import RunTags
 from flowsdk.exception import KeyNotFound
 from flowsdk.planning import PLAIN_TASK
 from flowsdk.spec import ForeachFrame, RunSpec, TaskRef, TaskResult
 
 State = Literal["running", "succeeded", "failed"]
 
+#: Tags that a run must have: none in particular.
+ANY: frozenset[str] = frozenset()
 #: What the last step is called unless the flow says otherwise.
 _END = "end"
+#: Between the numbers of a task id: ``-`` before each inner split, ``.`` before an iteration.
+_BETWEEN = re.compile(r"[-.]")
 
 
 @dataclass(frozen=True)
@@ -28,6 +34,7 @@ class RunInfo:
         status: ``running``, ``succeeded`` or ``failed``.
         created_at: ISO 8601, or None if it is not known.
         finished_at: Likewise; None while it runs.
+        user: Who asked for it, if the provider knows that at once.
     """
 
     flow: str
@@ -35,6 +42,7 @@ class RunInfo:
     status: State
     created_at: str | None = None
     finished_at: str | None = None
+    user: str | None = None
 
 
 @dataclass(frozen=True)
@@ -50,6 +58,8 @@ class TaskInfo:
         finished_at: Likewise; None while it runs.
         next: The steps that follow; empty at the end, and while it is not known.
         foreach: The foreach levels around the task, outermost first.
+        artifacts: Digest, size and type of every visible artifact, if the provider has them at
+            hand without the result.
         result: The result of ``attempt`` if the provider had to read it anyway.
     """
 
@@ -61,6 +71,7 @@ class TaskInfo:
     finished_at: str | None = None
     next: tuple[str, ...] = ()
     foreach: tuple[ForeachFrame, ...] = ()
+    artifacts: Mapping[str, Mapping[str, Any]] | None = None
     result: TaskResult | None = None
 
     @property
@@ -95,6 +106,8 @@ class MetadataProvider(ABC):
 
     #: What ``metadata()`` takes to get this provider again.
     name: str
+    #: How long what is not final – all but success – is taken to be what it was, in seconds.
+    fresh_seconds: float = 0.0
 
     @abstractmethod
     def flows(self) -> list[str]:
@@ -105,17 +118,49 @@ class MetadataProvider(ABC):
         """Whether there is such a flow."""
 
     @abstractmethod
-    def runs(self, flow: str, status: State | None = None) -> Iterator[RunInfo]:
+    def has_runs(self, flow: str, tags: frozenset[str]) -> bool:
+        """Whether a run of the flow has all of these tags."""
+
+    @abstractmethod
+    def runs(
+        self,
+        flow: str,
+        status: State | None = None,
+        tags: frozenset[str] = ANY,
+        *,
+        ahead: bool = False,
+    ) -> Iterator[RunInfo]:
         """The runs of a flow, newest first; read as far as they are asked for.
 
         Args:
             flow: Name of the flow.
             status: Only these.
+            tags: Only runs that have all of these tags.
+            ahead: Somebody goes through all of them and may look into each, so that reading ahead
+                pays.
         """
 
     @abstractmethod
     def run(self, flow: str, run: str) -> RunInfo | None:
         """One run, or None if there is none of that id."""
+
+    @abstractmethod
+    def tags(self, flow: str, run: str) -> RunTags:
+        """The tags of a run."""
+
+    def has_tags(self, flow: str, run: str, tags: frozenset[str]) -> bool:
+        """Whether a run has all of these tags."""
+        return tags <= self.tags(flow, run).all
+
+    @abstractmethod
+    def edit_tags(self, flow: str, run: str, edit: Callable[[RunTags], RunTags]) -> RunTags:
+        """Change the tags of a run.
+
+        Args:
+            flow: Name of the flow.
+            run: Run id.
+            edit: The new tags for the old ones; may be called more than once.
+        """
 
     @abstractmethod
     def steps(self, flow: str, run: str) -> list[str]:
@@ -162,6 +207,6 @@ def newest_first(tasks: Iterable[str]) -> list[str]:
 
 
 def split_indices(task: str) -> tuple[int, ...]:
-    """The indices that a task id is made of; anything else sorts before them."""
-    parts = task.split("-")
+    """The numbers that a task id is made of, its iteration last; anything else sorts before them."""
+    parts = _BETWEEN.split(task)
     return tuple(map(int, parts)) if all(part.isdigit() for part in parts) else ()

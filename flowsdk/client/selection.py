@@ -7,6 +7,7 @@ from functools import lru_cache
 from pathlib import Path
 
 from flowsdk.client.metadata import MetadataProvider
+from flowsdk.current_task import current
 from flowsdk.exception import UsageError, did_you_mean
 from flowsdk.local.root import default_root
 
@@ -43,13 +44,20 @@ def get_metadata() -> str:
 
 
 def default_metadata() -> str:
-    """Go back to the default: FLOWSDK_METADATA, else the default datastore. Returns it."""
+    """Go back to the default. Returns it.
+
+    In a running task it is the task's own datastore, wherever the task runs: a flow finds the
+    results of another one where both are run. Elsewhere it is FLOWSDK_METADATA, else the default
+    datastore.
+    """
     _Selection.name = None
     return get_metadata()
 
 
 def current_provider() -> MetadataProvider:
     """The provider in use."""
+    if _Selection.name is None and current._root:
+        return _datastore(_absolute(current._root))
     return provider_of(_Selection.name or os.environ.get("FLOWSDK_METADATA") or "local")
 
 

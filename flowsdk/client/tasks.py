@@ -3,19 +3,21 @@
 from __future__ import annotations
 
 from collections import namedtuple
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime, timezone
 from typing import Any, Literal
 
 from flowsdk.client.artifacts import DataArtifact, TaskData
-from flowsdk.client.metadata import MetadataProvider, TaskInfo
-from flowsdk.client.objects import Container, parse_time
+from flowsdk.client.code import MetaflowCode
+from flowsdk.client.facts import Metadata, environment_of, facts_of, listed
+from flowsdk.client.metadata import TaskInfo
+from flowsdk.client.neighbours import children_of, parents_of
+from flowsdk.client.objects import Container, Freshness, View, parse_time
 from flowsdk.datastore import FlowDatastore, keys
 from flowsdk.exception import KeyNotFound, NotFound, UsageError, did_you_mean
-from flowsdk.planning import task_id
 from flowsdk.runtime.logs import LogLine, parse_chunk
-from flowsdk.spec import ArtifactRef, TaskRef, TaskResult, TaskSpec
+from flowsdk.spec import ArtifactRef, RunSpec, TaskRef, TaskResult, TaskSpec
 
 Stream = Literal["stdout", "stderr", "both"]
 
@@ -49,23 +51,27 @@ class Task(Container[DataArtifact]):
     Args:
         pathspec: ``flow/run/step/task``.
         attempt: Look at this attempt (0-based) instead of the one that counts.
+        _namespace_check: Whether a task outside the namespace is refused.
     """
 
     _depth = 4
     _wanted: int | None = None
 
-    def __init__(self, pathspec: str, attempt: int | None = None) -> None:
+    def __init__(
+        self, pathspec: str, attempt: int | None = None, *, _namespace_check: bool = True
+    ) -> None:
         self._wanted = attempt
-        super().__init__(pathspec)
+        super().__init__(pathspec, _namespace_check=_namespace_check)
 
-    def _begin(self, parts: tuple[str, ...], provider: MetadataProvider) -> None:
-        super()._begin(parts, provider)
+    def _begin(self, parts: tuple[str, ...], view: View) -> None:
+        super()._begin(parts, view)
         self._known: TaskInfo | None = None
+        self._fresh = Freshness(0)
 
     @classmethod
-    def _of(cls, run: tuple[str, ...], info: TaskInfo, provider: MetadataProvider) -> Task:
-        task = cls._at((*run[:2], info.step, info.task), provider)
-        task._known = info
+    def _of(cls, run: tuple[str, ...], info: TaskInfo, view: View) -> Task:
+        task = cls._at((*run[:2], info.step, info.task), view)
+        task._know(info)
         return task
 
     # -- how it went
@@ -77,7 +83,10 @@ class Task(Container[DataArtifact]):
 
     @property
     def finished(self) -> bool:
-        """Whether the task has ended, well or not, and will not be tried again."""
+        """Whether the task has ended, well or not: also true for a failed task.
+
+        A failed one is not tried again by itself, but somebody may clear it in Airflow.
+        """
         return self._info().status != "running"
 
     @property
@@ -113,23 +122,45 @@ class Task(Container[DataArtifact]):
         return frames[-1].index if frames else None
 
     @property
+    def metadata(self) -> list[Metadata]:
+        """Facts about the attempt, one by one: where, when and with what it ran."""
+        return listed(self.metadata_dict, self, self._info())
+
+    @property
     def metadata_dict(self) -> dict[str, Any]:
-        """Facts about the attempt: where, when and with what it ran."""
+        """The same by name; what is not known is None or not there."""
         info, result = self._info(), self._result()
-        facts: dict[str, Any] = {
-            "attempt": info.attempt,
-            "status": info.status,
-            "started_at": info.started_at,
-            "finished_at": info.finished_at,
-        }
-        if result:
-            facts |= {
-                "host": result.host,
-                "aws-batch-job-id": result.batch_job,
-                "code-package": result.code,
-                **{f"{name}_version": version for name, version in result.versions.items()},
-            }
-        return facts
+        try:
+            root = self._store().storage.root
+        except NotFound:  # it may be that nobody knows yet
+            return facts_of(info, result, None, None)
+        return facts_of(info, result, self._run_spec(), root)
+
+    @property
+    def environment_info(self) -> dict[str, Any] | None:
+        """Where and with which versions it ran; None while it has not ended.
+
+        ``type`` is ``aws-batch`` or ``local``.
+        """
+        return environment_of(self._result())
+
+    @property
+    def runtime_name(self) -> str | None:
+        """Who launched the run: ``local`` or ``airflow``; None while nothing says it."""
+        spec = self._run_spec()
+        return spec.launcher if spec else None
+
+    @property
+    def code(self) -> MetaflowCode | None:
+        """The code package of its run; None where the task ran in the code of its process."""
+        spec = self._run_spec()
+        return MetaflowCode.of(spec, self._store()) if spec else None
+
+    @property
+    def origin_pathspec(self) -> str | None:
+        """``flow/run/step/task`` that a resumed run has this task from; None if it ran itself."""
+        result = self._result()
+        return result.origin.rpartition("/")[0] if result and result.origin else None
 
     # -- what it left behind
 
@@ -152,7 +183,7 @@ class Task(Container[DataArtifact]):
         Args:
             private: Also those that begin with an underscore.
         """
-        return [name for name, _ in self._refs() if private or not name.startswith("_")]
+        return [name for name in self._refs() if private or not name.startswith("_")]
 
     @property
     def stdout(self) -> str:
@@ -163,6 +194,16 @@ class Task(Container[DataArtifact]):
     def stderr(self) -> str:
         """What the task printed to stderr, as far as it is stored already."""
         return self._text("stderr")
+
+    @property
+    def stdout_size(self) -> int:
+        """Bytes of :attr:`stdout`."""
+        return len(self.stdout.encode())
+
+    @property
+    def stderr_size(self) -> int:
+        """Bytes of :attr:`stderr`."""
+        return len(self.stderr.encode())
 
     def loglines(self, stream: Stream = "both") -> Iterator[tuple[datetime, str]]:
         """The lines that the task printed, each with the time when it did.
@@ -187,45 +228,38 @@ class Task(Container[DataArtifact]):
 
     @property
     def parent_tasks(self) -> list[Task]:
-        """The tasks that this one follows."""
-        try:
-            spec: TaskSpec = self._store().read_spec(self._parts[1], self._info().ref)
-        except KeyNotFound:
-            return []
-        return [task for ref in spec.parents for task in self._siblings(ref.step, [ref.task])]
+        """The tasks that this one follows, in the order of its inputs."""
+        return parents_of(self)
 
     @property
     def child_tasks(self) -> list[Task]:
         """The tasks that follow this one, as far as there are any yet."""
-        info, result = self._info(), self._result()
-        frames = info.foreach
-        children: list[Task] = []
-        for step in info.next:
-            if result and result.splits:
-                splits = result.splits
-                ids = [
-                    task_id((*frames, splits.frame(info.step, index)))
-                    for index in range(splits.count)
-                ]
-            else:
-                # A join that closes a foreach is one level further out; all else stays here.
-                ids = [task_id(frames), task_id(frames[:-1])]
-            known = self._siblings(step, ids)
-            children += known if result and result.splits else known[:1]
-        return children
+        return children_of(self)
+
+    @property
+    def parent_task_pathspecs(self) -> list[str]:
+        """The pathspecs of :attr:`parent_tasks`."""
+        spec = self._spec()
+        base = "/".join(self._parts[:2])
+        return [f"{base}/{ref.step}/{ref.task}" for ref in spec.parents] if spec else []
+
+    @property
+    def child_task_pathspecs(self) -> list[str]:
+        """The pathspecs of :attr:`child_tasks`."""
+        return [task.pathspec for task in self.child_tasks]
 
     # -- for the base class
 
     def __iter__(self) -> Iterator[DataArtifact]:
-        refs = dict(self._refs())
+        refs = self._refs()
         return (self._artifact(name, refs[name]) for name in self.artifact_names())
 
     def _exists(self) -> bool:
-        self._known = self._ask()
+        self._know(self._ask())
         return self._known is not None
 
     def _child(self, name: str) -> DataArtifact | None:
-        ref = dict(self._refs()).get(name)
+        ref = self._refs().get(name)
         return self._artifact(name, ref) if ref else None
 
     def _child_names(self) -> Iterable[str]:
@@ -246,9 +280,13 @@ class Task(Container[DataArtifact]):
 
     # -- asking
 
+    def _know(self, info: TaskInfo | None) -> None:
+        self._known = info
+        self._fresh = Freshness(self._provider.fresh_seconds)
+
     def _info(self) -> TaskInfo:
-        if self._known is None or self._known.status == "running":
-            self._known = self._ask()
+        if self._known is None or not (self._known.status == "succeeded" or self._fresh):
+            self._know(self._ask())
             if self._known is None:
                 self._raise_not_found()
         assert self._known is not None
@@ -293,30 +331,64 @@ class Task(Container[DataArtifact]):
         numbers = self._store().storage.children(keys.task(flow, run, step, task))
         return [TaskRef(step, task, number) for number in sorted(map(int, numbers))]
 
-    def _refs(self) -> list[tuple[str, ArtifactRef]]:
+    def _refs(self) -> Mapping[str, ArtifactRef]:
         """The visible artifacts by name, sorted."""
-        if self._info().status != "succeeded":
-            return []
+        info = self._info()
+        if info.status != "succeeded":
+            return {}
+        if info.result is None and info.artifacts is not None:
+            return {name: _short_ref(entry) for name, entry in sorted(info.artifacts.items())}
         result = self._result()
-        return sorted(result.artifacts.items()) if result and result.succeeded else []
+        return dict(sorted(result.artifacts.items())) if result and result.succeeded else {}
 
     def _artifact(self, name: str, ref: ArtifactRef) -> DataArtifact:
-        artifact = DataArtifact._at((*self._parts, name), self._provider)
+        artifact = DataArtifact._at((*self._parts, name), self._view)
         artifact._task, artifact._ref = self, ref
         return artifact
 
-    def _siblings(self, step: str, tasks: Iterable[str]) -> list[Task]:
-        """Those of the tasks of a step of this run that exist."""
-        flow, run = self._parts[:2]
-        found = [self._provider.task(flow, run, step, task) for task in tasks]
-        return [Task._of(self._parts, info, self._provider) for info in found if info]
+    def _sibling(self, info: TaskInfo) -> Task:
+        return Task._of(self._parts, info, self._view)
+
+    def _is_control(self) -> bool:
+        """Whether it is the first task of a gang: a foreach over nothing in particular."""
+        frames = self._info().foreach
+        return bool(frames) and not frames[-1].values and frames[-1].index == 0
+
+    def _parent_steps(self) -> list[str]:
+        spec = self._spec()
+        return [ref.step for ref in spec.parents] if spec else []
+
+    def _spec(self) -> TaskSpec | None:
+        """What the task was launched with; for one of a resumed run's origin, what it was there."""
+        run, ref = self._place()
+        try:
+            spec: TaskSpec = self._store().read_spec(run, ref)
+        except KeyNotFound:
+            return None
+        return spec
+
+    def _place(self) -> tuple[str, TaskRef]:
+        """Run and attempt under which the task was launched and has printed."""
+        result = self._result()
+        if result is None or result.origin is None:
+            return self._parts[1], self._info().ref
+        _, run, step, task, attempt = result.origin.split("/")
+        return run, TaskRef(step, task, int(attempt))
+
+    def _run_spec(self) -> RunSpec | None:
+        return self._provider.run_spec(*self._parts[:2])
 
     def _store(self) -> FlowDatastore:
         return self._provider.store(*self._parts[:2])
 
     def _lines(self) -> Iterator[LogLine]:
-        for chunk in self._store().log_chunks(self._parts[1], self._info().ref):
+        for chunk in self._store().log_chunks(*self._place()):
             yield from parse_chunk(chunk)
 
     def _text(self, stream: str) -> str:
         return "".join(f"{line.text}\n" for line in self._lines() if line.stream == stream)
+
+
+def _short_ref(entry: Mapping[str, Any]) -> ArtifactRef:
+    """An artifact as far as a task record describes it: enough to load it."""
+    return ArtifactRef(entry["digest"], entry["size"], entry["type"], serializer="", origin="")

@@ -4,8 +4,10 @@
     <flow>/code/<digest>                                 code packages
     <flow>/runs/<run>/run.json                           RunSpec
     <flow>/runs/<run>/done.json                          RunEnd, of a laptop's run
+    <flow>/runs/<run>/tags.<n>.json                      RunTags, after the n-th edit
     <flow>/runs/<run>/<step>/<task>/<attempt>/spec.json    TaskSpec, by whoever launches
                                              /log/<n>      log chunks, while running
+                                             /cards/<n>-<type>-<id>-<hash>.html   cards
                                              /result.json  TaskResult: the commit marker, last, once
 
 A key is relative to the datastore's root. Components are quoted so that each stays one path
@@ -14,6 +16,9 @@ component and reads as itself in a bucket browser.
 
 from __future__ import annotations
 
+import hashlib
+import re
+from dataclasses import dataclass
 from urllib.parse import quote, unquote
 
 from flowsdk.spec import TaskRef
@@ -22,6 +27,8 @@ RUN_DOCUMENT = "run.json"
 RUN_END_DOCUMENT = "done.json"
 SPEC_DOCUMENT = "spec.json"
 RESULT_DOCUMENT = "result.json"
+_CARD = ".html"
+_TAGS = re.compile(r"tags\.(\d{6})\.json")
 #: Airflow run ids hold these; all are plain characters in S3 keys and in file names.
 _PLAIN = ":+~@=, "
 
@@ -67,6 +74,17 @@ def run_end(flow: str, run_id: str) -> str:
     return run(flow, run_id) + RUN_END_DOCUMENT
 
 
+def run_tags(flow: str, run_id: str, edit: int) -> str:
+    """The RunTags of a run after its ``edit``-th edit, counted from 1."""
+    return f"{run(flow, run_id)}tags.{edit:06d}.json"
+
+
+def tags_edit(key_component: str) -> int:
+    """Which edit's RunTags a document of a run is; 0 for other documents and for steps."""
+    match = _TAGS.fullmatch(key_component)
+    return int(match[1]) if match else 0
+
+
 def step(flow: str, run_id: str, step_name: str) -> str:
     """Prefix of one step of a run."""
     return f"{run(flow, run_id)}{component(step_name)}/"
@@ -95,3 +113,54 @@ def result(flow: str, run_id: str, ref: TaskRef) -> str:
 def log_chunk(flow: str, run_id: str, ref: TaskRef, number: int) -> str:
     """Chunk ``number`` (0-based) of an attempt's log."""
     return f"{attempt(flow, run_id, ref)}log/{number:06d}"
+
+
+def cards(flow: str, run_id: str, ref: TaskRef) -> str:
+    """Prefix of the cards of an attempt."""
+    return f"{attempt(flow, run_id, ref)}cards/"
+
+
+def card(flow: str, run_id: str, ref: TaskRef, place: CardName) -> str:
+    """A card of an attempt. Its data lie beside it; see :func:`card_data`."""
+    parts = (str(place.number), place.type, place.id or "", place.hash)
+    name = "-".join(component(part).replace("-", "%2D") for part in parts)
+    return f"{cards(flow, run_id, ref)}{name}{_CARD}"
+
+
+def card_data(card_key: str) -> str:
+    """What the card under ``card_key`` was last told while its task ran."""
+    return f"{card_key.removesuffix(_CARD)}.json"
+
+
+@dataclass(frozen=True)
+class CardName:
+    """What the last component of a card's key says.
+
+    Attributes:
+        number: Which of the step's cards it is, from 0.
+        type: Its type.
+        id: Its id, or None.
+        hash: Tells it from all other cards; the same while the card changes.
+    """
+
+    number: int
+    type: str
+    id: str | None
+    hash: str
+
+    @classmethod
+    def of(
+        cls, flow: str, run_id: str, ref: TaskRef, number: int, type: str, id: str | None
+    ) -> CardName:
+        """The name of a card of an attempt."""
+        place = "/".join((flow, run_id, str(ref), str(number), type, id or ""))
+        return cls(number, type, id, hashlib.sha256(place.encode()).hexdigest()[:20])
+
+    @classmethod
+    def parse(cls, key_component: str) -> CardName | None:
+        """The name that the last component of a key holds; None if it is not that of a card."""
+        parts = key_component.removesuffix(_CARD).split("-")
+        if not key_component.endswith(_CARD) or len(parts) != 4 or not parts[0].isdigit():
+            return None
+        number, type, id, digest = map(unquote, parts)
+        return cls(int(number), type, id or None, digest)

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 from flowsdk.datastore import keys
 from flowsdk.datastore.blobs import BlobStore
 from flowsdk.datastore.storage import Storage, open_storage
+from flowsdk.datastore.tags import RunTags
 from flowsdk.exception import KeyNotFound
 from flowsdk.spec import RunEnd, RunSpec, TaskRef, TaskResult, TaskSpec
 
@@ -57,6 +58,36 @@ class FlowDatastore:
             return RunEnd.from_json(self.storage.read(key), self.storage.uri(key))
         except KeyNotFound:
             return None
+
+    def read_tags(self, run: str) -> RunTags:
+        """The tags that a run has now; raises KeyNotFound if there is no such run."""
+        return self._newest_tags(run)[1]
+
+    def edit_tags(self, run: str, edit: Callable[[RunTags], RunTags]) -> RunTags:
+        """Change the tags of a run; concurrent edits all count, in some order.
+
+        Args:
+            run: Run id.
+            edit: The new tags for the old ones; called again where another edit came first.
+
+        Raises:
+            KeyNotFound: There is no such run.
+        """
+        while True:  # whoever comes too late finds one edit more
+            number, tags = self._newest_tags(run)
+            edited = edit(tags)
+            key = keys.run_tags(self.flow, run, number + 1)
+            if edited == tags or self.storage.write(key, [edited.to_json()], if_absent=True):
+                return edited
+
+    def _newest_tags(self, run: str) -> tuple[int, RunTags]:
+        """The tags of a run and the number of the edit that made them."""
+        names = self.storage.children(keys.run(self.flow, run))
+        number = max(map(keys.tags_edit, names), default=0)
+        if not number:
+            return 0, RunTags.of(self.read_run(run))
+        key = keys.run_tags(self.flow, run, number)
+        return number, RunTags.from_json(self.storage.read(key), self.storage.uri(key))
 
     def write_spec(self, spec: TaskSpec) -> bool:
         """Store a TaskSpec unless the attempt has one. Returns whether this one was stored."""
@@ -121,6 +152,36 @@ class FlowDatastore:
             yield data
             number += 1
 
+    # -- cards
+
+    def write_card(self, run: str, ref: TaskRef, name: keys.CardName, html: bytes) -> None:
+        """Store a card of an attempt, in place of what it was before."""
+        self.storage.write(keys.card(self.flow, run, ref, name), [html])
+
+    def write_card_data(self, run: str, ref: TaskRef, name: keys.CardName, data: bytes) -> None:
+        """Store what a card was last told."""
+        self.storage.write(keys.card_data(keys.card(self.flow, run, ref, name)), [data])
+
+    def read_card(self, run: str, ref: TaskRef, name: keys.CardName) -> bytes:
+        """A card of an attempt; raises KeyNotFound."""
+        return self.storage.read(keys.card(self.flow, run, ref, name))
+
+    def read_card_data(self, run: str, ref: TaskRef, name: keys.CardName) -> bytes | None:
+        """What a card was last told, or None if it was told nothing."""
+        try:
+            return self.storage.read(keys.card_data(keys.card(self.flow, run, ref, name)))
+        except KeyNotFound:
+            return None
+
+    def card_uri(self, run: str, ref: TaskRef, name: keys.CardName) -> str:
+        """Where a card lies."""
+        return self.storage.uri(keys.card(self.flow, run, ref, name))
+
+    def cards(self, run: str, ref: TaskRef) -> list[keys.CardName]:
+        """The cards of an attempt, in the order of its step's decorators."""
+        found = map(keys.CardName.parse, self.storage.children(keys.cards(self.flow, run, ref)))
+        return sorted(filter(None, found), key=lambda name: name.number)
+
     # -- what there is
 
     def runs(self) -> list[str]:
@@ -130,8 +191,8 @@ class FlowDatastore:
     def steps(self, run: str) -> list[str]:
         """Steps of a run that have tasks, sorted by name."""
         names = self.storage.children(keys.run(self.flow, run))
-        documents = {keys.RUN_DOCUMENT, keys.RUN_END_DOCUMENT}
-        return [keys.name_of(name) for name in names if name not in documents]
+        # The other names are the run's own documents.
+        return [keys.name_of(name) for name in names if "." not in name]
 
     def attempts(self, run: str, step: str | None = None) -> dict[str, dict[str, list[TaskRef]]]:
         """The attempts launched in a run: step → task → attempts in order. One listing.
@@ -143,12 +204,16 @@ class FlowDatastore:
         prefix = keys.run(self.flow, run) if step is None else keys.step(self.flow, run, step)
         start = len(keys.run(self.flow, run))
         found: dict[str, dict[str, list[TaskRef]]] = {}
+        # What a resumed run has from its origin was not launched: it has a result only.
+        documents = {keys.SPEC_DOCUMENT, keys.RESULT_DOCUMENT}
         for key in self.storage.keys(prefix):
             parts = key[start:].split("/")
-            if len(parts) == 4 and parts[3] == keys.SPEC_DOCUMENT:
+            if len(parts) == 4 and parts[3] in documents:
                 step_name, task = keys.name_of(parts[0]), keys.name_of(parts[1])
                 ref = TaskRef(step_name, task, int(parts[2]))
-                found.setdefault(step_name, {}).setdefault(task, []).append(ref)
+                refs = found.setdefault(step_name, {}).setdefault(task, [])
+                if ref not in refs[-1:]:  # keys are sorted: both of an attempt come together
+                    refs.append(ref)
         for tasks in found.values():
             for refs in tasks.values():
                 refs.sort(key=lambda ref: ref.attempt)

@@ -46,9 +46,10 @@ def test_task_ref_text() -> None:
     assert TaskRef.parse(str(ref)) == ref
 
 
-def test_a_record_lists_own_artifacts_only() -> None:
+def test_a_record_lists_the_visible_artifacts_own_ones_first() -> None:
     record = TaskRecord.of(RESULT, "s3://b/p/result.json", "job-1")
-    assert set(record.artifacts) == {"model"}
+    assert list(record.artifacts) == ["model", "seed"]
+    assert RESULT.artifacts["seed"].origin != str(RESULT.ref)
     assert record.artifact_count == 2
     assert record.batch_job == "job-1"
     assert record.ref == RESULT.ref

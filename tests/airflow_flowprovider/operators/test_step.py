@@ -10,7 +10,7 @@ from airflow_flowprovider.config import ProviderConfig
 from airflow_flowprovider.links import JOB_KEY
 from airflow_flowprovider.operators import watching
 from airflow_flowprovider.operators.step import FlowStepOperator
-from airflow_flowprovider.records import RECORD_KEY
+from airflow_flowprovider.records import RECORD_KEY, TAGS_KEY
 from airflow_flowprovider.triggers.batch import BatchJobTrigger
 from flowsdk.aws_batch.jobs import BatchJobs
 from flowsdk.datastore import FlowDatastore
@@ -101,6 +101,7 @@ def test_a_step_from_launch_to_deferral_to_its_end(driver: Driver) -> None:
     assert spec.parameters == {"size": 2}
     assert spec.facts["dag_id"] == FLOW
     assert spec.code is not None
+    assert {f"dag_id:{FLOW}", "runtime:airflow"} <= set(ti.own(TAGS_KEY)["system"])
 
     succeed(driver.store, spec, splits=SPLITS)
     driver.fake.change("job-0", "SUCCEEDED", container={"exitCode": 0, "logStreamName": "s"})

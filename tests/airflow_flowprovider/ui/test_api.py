@@ -20,13 +20,13 @@ from airflow.utils.types import DagRunTriggeredByType, DagRunType
 from fastapi.testclient import TestClient
 
 from airflow_flowprovider.compiler import compile_flow
-from airflow_flowprovider.records import RECORD_KEY
-from airflow_flowprovider.ui.api import MAX_PAGE
+from airflow_flowprovider.records import RECORD_KEY, TAGS_KEY
+from airflow_flowprovider.ui.api import MAX_PAGE, MAX_RUNS, XComsBody
 from airflow_flowprovider.ui.plugin import URL_PREFIX
 from flowsdk import FlowSpec, step
 
 RUNS = ("manual__2026-11-21T09:00:00+00:00", "second~run+1")
-RECORDS = f"{URL_PREFIX}/api/dags/ReadFlow/records"
+XCOMS = f"{URL_PREFIX}/api/dags/ReadFlow/xcoms/list"
 
 
 class ReadFlow(FlowSpec):
@@ -45,6 +45,10 @@ class SecretFlow(ReadFlow):
 
 def record(flow: str, run: str, task: str) -> dict[str, Any]:
     return {"flow": flow, "run": run, "step": task, "artifacts": {"ä": {"size": 3}}}
+
+
+def tags(run: str) -> dict[str, Any]:
+    return {"schema_version": 1, "user": [run], "system": ["user:ann"]}
 
 
 @pytest.fixture(scope="module")
@@ -71,6 +75,8 @@ def runs(airflow_db: None) -> None:
                 )
                 for task in ("start", "end"):
                     values = {RECORD_KEY: record(flow, run, task), "return_value": [0, 1]}
+                    if task == "start":
+                        values[TAGS_KEY] = tags(run)
                     for key, value in values.items():
                         XComModel.set(
                             key,
@@ -96,52 +102,72 @@ def client(runs: None) -> Iterator[TestClient]:
     purge_cached_app()
 
 
-def rows(client: TestClient, **query: Any) -> list[dict[str, Any]]:
-    answer = client.get(RECORDS, params=query)
+def rows(client: TestClient, *runs: str, **how: Any) -> list[dict[str, Any]]:
+    answer = client.post(XCOMS, json={"run_ids": runs, **how})
     assert answer.status_code == 200, answer.text
-    return answer.json()["records"]
+    xcoms: list[dict[str, Any]] = answer.json()["xcoms"]
+    return xcoms
 
 
-def test_the_records_of_a_run(client: TestClient) -> None:
-    assert rows(client, run_id=RUNS[0]) == [
-        {
-            "run_id": RUNS[0],
-            "task_id": task,
-            "map_index": -1,
-            "record": record("ReadFlow", RUNS[0], task),
-        }
-        for task in ("end", "start")
+def row(run: str, task: str, key: str, value: Any) -> dict[str, Any]:
+    return {"run_id": run, "task_id": task, "map_index": -1, "key": key, "value": value}
+
+
+def test_the_records_and_the_tags_of_a_run(client: TestClient) -> None:
+    run = RUNS[0]
+    assert rows(client, run) == [
+        row(run, "end", RECORD_KEY, record("ReadFlow", run, "end")),
+        row(run, "start", TAGS_KEY, tags(run)),
+        row(run, "start", RECORD_KEY, record("ReadFlow", run, "start")),
     ]
 
 
-def test_the_records_of_several_runs_page_by_page(client: TestClient) -> None:
-    everything = rows(client, run_id=RUNS)
-    assert [(row["run_id"], row["task_id"]) for row in everything] == [
-        (run, task) for run in RUNS for task in ("end", "start")
-    ]
-    assert rows(client, run_id=RUNS, limit=3) == everything[:3]
-    assert rows(client, run_id=RUNS, limit=3, offset=3) == everything[3:]
+def test_one_kind_of_them(client: TestClient) -> None:
+    found = rows(client, *RUNS, keys=[TAGS_KEY])
+    assert [(row["run_id"], row["value"]) for row in found] == [(run, tags(run)) for run in RUNS]
+    assert {row["key"] for row in rows(client, *RUNS, keys=[RECORD_KEY])} == {RECORD_KEY}
+
+
+def test_the_xcoms_of_several_runs_page_by_page(client: TestClient) -> None:
+    everything = rows(client, *RUNS)
+    assert [row["run_id"] for row in everything] == [RUNS[0]] * 3 + [RUNS[1]] * 3
+    assert rows(client, *RUNS, page_limit=4) == everything[:4]
+    assert rows(client, *RUNS, page_limit=4, page_offset=4) == everything[4:]
+    answer = client.post(XCOMS, json={"run_ids": RUNS, "page_limit": 1})
+    assert answer.json()["total_entries"] == len(everything)
 
 
 def test_an_unknown_run_has_none(client: TestClient) -> None:
-    assert rows(client, run_id="unknown") == []
+    assert rows(client, "unknown") == []
+
+
+def test_the_keys_are_those_that_the_operators_write() -> None:
+    assert set(XComsBody(run_ids=["r"]).keys) == {RECORD_KEY, TAGS_KEY}
 
 
 @pytest.mark.parametrize(
-    "query",
-    [{}, {"run_id": "r", "limit": MAX_PAGE + 1}, {"run_id": "r", "limit": 0},
-     {"run_id": "r", "offset": -1}],
-)  # fmt: skip
-def test_senseless_questions_are_refused(client: TestClient, query: dict[str, Any]) -> None:
-    assert client.get(RECORDS, params=query).status_code == 422
+    "body",
+    [
+        {},
+        {"run_ids": []},
+        {"run_ids": ["r"] * (MAX_RUNS + 1)},
+        {"run_ids": ["r"], "page_limit": MAX_PAGE + 1},
+        {"run_ids": ["r"], "page_limit": 0},
+        {"run_ids": ["r"], "page_offset": -1},
+        {"run_ids": ["r"], "keys": ["return_value"]},
+        {"run_ids": ["r"], "limit": 1},
+    ],
+)
+def test_senseless_questions_are_refused(client: TestClient, body: dict[str, Any]) -> None:
+    assert client.post(XCOMS, json=body).status_code == 422
 
 
 @pytest.mark.parametrize("authorization", ["", "Bearer nonsense"])
 def test_strangers_see_nothing(client: TestClient, authorization: str) -> None:
     headers = {"Authorization": authorization}
-    answer = client.get(RECORDS, params={"run_id": RUNS[0]}, headers=headers)
+    answer = client.post(XCOMS, json={"run_ids": RUNS}, headers=headers)
     assert answer.status_code in (401, 403)
-    assert "records" not in answer.json()
+    assert "xcoms" not in answer.json()
 
 
 def test_airflow_decides_who_sees_which_dag(
@@ -151,10 +177,10 @@ def test_airflow_decides_who_sees_which_dag(
 
     def only_read_flow(*, method: str, access_entity: Any, details: Any, **_: Any) -> bool:
         asked.append((method, access_entity.name))
-        return details.id == "ReadFlow"
+        return bool(details.id == "ReadFlow")
 
     monkeypatch.setattr(get_auth_manager(), "is_authorized_dag", only_read_flow)
-    assert rows(client, run_id=RUNS[0])
-    secret = client.get(RECORDS.replace("ReadFlow", "SecretFlow"), params={"run_id": RUNS[0]})
-    assert secret.status_code == 403
+    assert rows(client, RUNS[0])
+    other = XCOMS.replace("ReadFlow", "SecretFlow")
+    assert client.post(other, json={"run_ids": RUNS}).status_code == 403
     assert asked == [("GET", "XCOM")] * 2

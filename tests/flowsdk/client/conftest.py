@@ -6,9 +6,11 @@ from pathlib import Path
 
 import pytest
 
-from flowsdk.client import default_metadata, metadata
+from flowsdk.client import default_metadata, default_namespace, metadata
 from tests.flowsdk.client.recorded import record
 
+#: Who has run everything that is recorded.
+USER = "ann"
 AIRFLOW_RUN = "manual__2020-01-02T03:04:05.000006+00:00_Ab"
 
 
@@ -23,8 +25,10 @@ class Recorded:
 def recorded(tmp_path_factory: pytest.TempPathFactory) -> Recorded:
     """A datastore with a run that succeeded and a later one that failed."""
     root = str(tmp_path_factory.mktemp("client") / "root")
-    good = record(root, tags=("nightly",))
-    failed = record(root, alpha="-1")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("FLOWSDK_USER", USER)
+        good = record(root, tags=("nightly",))
+        failed = record(root, alpha="-1")
     return Recorded(root, good, failed)
 
 
@@ -37,8 +41,11 @@ def runs(recorded: Recorded) -> Recorded:
 
 @pytest.fixture(autouse=True)
 def no_choice_stays(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    """Each test begins with the default provider, in a folder without runs."""
+    """Each test begins with the default provider and namespace, in a folder without runs."""
     monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("FLOWSDK_USER", USER)
     default_metadata()
+    default_namespace()
     yield
     default_metadata()
+    default_namespace()

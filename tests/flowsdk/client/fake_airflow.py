@@ -107,6 +107,7 @@ class FakeAirflow:
         dag_runs: Rows, oldest first.
         instances: Rows.
         records: (run id, task id, map index) → task record.
+        tags: (run id, task id) → tags.
         plugin: Whether the provider's plugin is installed.
         tokens: Tokens that are valid now.
         users: User → password; without any, nobody needs to name themselves.
@@ -119,6 +120,7 @@ class FakeAirflow:
     dag_runs: list[dict[str, Any]] = field(default_factory=list)
     instances: list[dict[str, Any]] = field(default_factory=list)
     records: dict[tuple[str, str, int], Mapping[str, Any]] = field(default_factory=dict)
+    tags: dict[tuple[str, str], Mapping[str, Any]] = field(default_factory=dict)
     plugin: bool = True
     tokens: list[str] = field(default_factory=list)
     users: dict[str, str] = field(default_factory=dict)
@@ -145,7 +147,8 @@ class FakeAirflow:
             return 401, {"detail": "Not authenticated"}
         parts = [unquote(part) for part in path.strip("/").split("/")]
         if parts[0] == "flowprovider":
-            return self._bulk(parts[3], query)
+            assert parts[1:3] + parts[4:] == ["api", "dags", "xcoms", "list"]
+            return self._bulk(parts[3], body)
         return self._public(method, parts[2:], query, body)
 
     def _log_in(self, method: str, body: Any) -> tuple[int, Any]:
@@ -174,20 +177,40 @@ class FakeAirflow:
             case "POST", ["dags", "~", "dagRuns", "~", "taskInstances", "list"]:
                 return self._list(body, INSTANCE_FILTERS, "task_instances", self._matching)
             case "GET", ["dags", dag, "dagRuns", run, "taskInstances", "~", "xcomEntries"]:
-                assert query["xcom_key"] == ["flow_task"]
+                wanted = query["xcom_key"][0]
                 rows = [
-                    {"key": "flow_task", "dag_id": dag, "run_id": run, "task_id": t, "map_index": i}
-                    for (r, t, i) in self.records
-                    if r == run
+                    {"key": key, "dag_id": dag, "run_id": r, "task_id": t, "map_index": i}
+                    for (r, t, i, key) in self._xcoms()
+                    if (r, key) == (run, wanted)
                 ]
                 return 200, _page("xcom_entries", rows, query)
             case "GET", ["dags", _, "dagRuns", run, "taskInstances", task, "xcomEntries", key]:
                 index = int(query.get("map_index", ["-1"])[0])
-                record = self.records.get((run, task, index))
+                found = self._xcoms().get((run, task, index, key))
                 # Undeserialized, which is what the route gives by default: the row's JSON text.
-                value = {"key": key, "value": json.dumps(record)}
-                return (200, value) if record else _missing("XCom entry")
+                value = {"key": key, "value": json.dumps(found)}
+                return (200, value) if found else _missing("XCom entry")
+            case "POST", ["dags", _, "dagRuns", run, "taskInstances", task, "xcomEntries"]:
+                assert set(body) == {"key", "value", "map_index"}
+                if (run, task) in self.tags:
+                    return 409, {"detail": "The XCom with key: `flow_tags` already exists."}
+                return self._store_tags(run, task, body)
+            case "PATCH", ["dags", _, "dagRuns", run, "taskInstances", task, "xcomEntries", key]:
+                assert set(body) == {"value", "map_index"}
+                if (run, task) not in self.tags:
+                    return _missing("XCom")
+                return self._store_tags(run, task, body)
         return 404, {"error": "API route not found"}
+
+    def _xcoms(self) -> dict[tuple[str, str, int, str], Mapping[str, Any]]:
+        records = {(*place, "flow_task"): value for place, value in self.records.items()}
+        return records | {(*place, -1, "flow_tags"): value for place, value in self.tags.items()}
+
+    def _store_tags(self, run: str, task: str, body: Any) -> tuple[int, Any]:
+        if not any((r["dag_run_id"], r["task_id"]) == (run, task) for r in self.instances):
+            return _missing("Task instance")
+        self.tags[run, task] = body["value"]
+        return 200, {"key": "flow_tags", "value": json.dumps(body["value"])}
 
     def _list(
         self, body: dict[str, Any], filters: set[str], name: str, matching: Any
@@ -215,16 +238,17 @@ class FakeAirflow:
             if row["dag_id"] in body["dag_ids"] and row["dag_run_id"] in body["dag_run_ids"]
         ]
 
-    def _bulk(self, dag_id: str, query: dict[str, list[str]]) -> tuple[int, Any]:
+    def _bulk(self, dag_id: str, body: Any) -> tuple[int, Any]:
         if dag_id not in self.dags:
             return _missing("Dag")
+        assert 1 <= len(body["run_ids"]) <= 1000
         rows = [
-            {"run_id": run, "task_id": task, "map_index": index, "record": record}
-            for (run, task, index), record in self.records.items()
-            if run in query["run_id"]
+            {"run_id": run, "task_id": task, "map_index": index, "key": key, "value": value}
+            for (run, task, index, key), value in sorted(self._xcoms().items())
+            if run in body["run_ids"] and key in body["keys"]
         ]
-        start, limit = int(query["offset"][0]), int(query["limit"][0])
-        return 200, {"records": rows[start : start + limit]}
+        start, limit = body["page_offset"], body["page_limit"]
+        return 200, {"xcoms": rows[start : start + limit], "total_entries": len(rows)}
 
 
 def _missing(what: str) -> tuple[int, Any]:
@@ -237,9 +261,9 @@ def _page(name: str, rows: list[Any], query: dict[str, list[str]]) -> dict[str, 
 
 
 @contextmanager
-def serve() -> Iterator[FakeAirflow]:
-    """A fake that listens on loopback."""
-    airflow = FakeAirflow()
+def serve(airflow: Any = None) -> Iterator[Any]:
+    """A fake that listens on loopback; a test may bring its own."""
+    airflow = airflow or FakeAirflow()
 
     class Handler(BaseHTTPRequestHandler):
         def do_GET(self) -> None:
@@ -247,6 +271,15 @@ def serve() -> Iterator[FakeAirflow]:
 
         def do_POST(self) -> None:
             self._serve("POST")
+
+        def do_PATCH(self) -> None:
+            self._serve("PATCH")
+
+        def do_PUT(self) -> None:
+            self._serve("PUT")
+
+        def do_DELETE(self) -> None:
+            self._serve("DELETE")
 
         def log_message(self, *_: Any) -> None:
             """Say nothing."""

@@ -60,7 +60,8 @@ def test_the_last_successful_runs_data_in_a_handful_of_requests(
 
 def test_a_task_takes_a_listing_and_a_result(requests: Requests, recorded: Recorded) -> None:
     task = Task(f"HelloFlow/{recorded.good}/greet/1")
-    assert requests.take() == ["ListObjectsV2", "GetObject"]
+    # The third document says that the run is in the namespace.
+    assert requests.take() == ["ListObjectsV2", "GetObject", "GetObject"]
     assert (task.successful, task.index, task.current_attempt) == (True, 1, 1)
     assert list(task)
     assert requests.take() == []

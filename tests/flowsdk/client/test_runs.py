@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import pickle
+from dataclasses import replace
 from datetime import timezone
 from pathlib import Path
 
@@ -8,7 +9,9 @@ import pytest
 
 from flowsdk import FlowSpec, step
 from flowsdk.client import Flow, Metaflow, Run, Step, metadata
+from flowsdk.datastore.folder import FolderStorage
 from flowsdk.exception import InvalidPathspec, NotFound
+from flowsdk.spec import TaskRef
 from tests.flowsdk.client.conftest import AIRFLOW_RUN, Recorded
 from tests.flowsdk.client.recorded import forget_end, record, store_at
 
@@ -123,10 +126,27 @@ def test_a_run_without_a_noted_end_has_succeeded_once_its_end_step_has(tmp_path:
     assert run.finished_at == run["end"]["0"].finished_at
 
 
+def test_a_run_without_a_noted_end_has_failed_once_its_end_step_has(tmp_path: Path) -> None:
+    root = str(tmp_path / "root")
+    record(root, AIRFLOW_RUN, alpha="-1")
+    metadata(f"local@{root}")
+    run = Run(f"HelloFlow/{AIRFLOW_RUN}")
+    assert (run.status, run.finished) == ("failed", True)
+    assert run.finished_at == run["end"]["0"].finished_at
+
+
+def launch_end_again(root: str, name: str) -> None:
+    """As a clear of the end step does: an attempt without a result."""
+    store = store_at(root)
+    spec = store.read_spec(name, TaskRef("end", "0", 0))
+    store.write_spec(replace(spec, attempt=1))
+
+
 def test_a_run_without_a_noted_end_may_still_be_running(tmp_path: Path) -> None:
     root = str(tmp_path / "root")
     name = record(root, alpha="-1")
     forget_end(store_at(root), name)
+    launch_end_again(root, name)
     metadata(f"local@{root}")
     run = Run(f"HelloFlow/{name}")
     assert (run.status, run.finished, run.finished_at) == ("running", False, None)
@@ -139,6 +159,7 @@ def test_a_running_run_is_asked_again(tmp_path: Path) -> None:
     end = store.read_run_end(name)
     assert end
     forget_end(store, name)
+    launch_end_again(root, name)
     metadata(f"local@{root}")
     run = Run(f"HelloFlow/{name}")
     assert not run.finished
@@ -146,14 +167,47 @@ def test_a_running_run_is_asked_again(tmp_path: Path) -> None:
     assert run.finished
 
 
-def test_runs_of_different_origins_are_in_the_order_of_their_creation(tmp_path: Path) -> None:
+def test_runs_are_in_the_order_of_the_times_in_their_ids(tmp_path: Path) -> None:
     root = str(tmp_path / "root")
-    later = "manual__2020-01-02T03:04:05+00:00"
-    earlier = record(root)
-    record(root, later)
+    ids = [
+        "manual__2020-01-02T03:04:05+00:00",
+        "scheduled__2020-01-02T03:04:05.500000+00:00",
+        "asset_triggered__2020-01-02T03:04:06+00:00_aB",
+    ]
+    for name in ids:
+        record(root, name)
+    # These say no time, or not that of the run: the document tells.
+    for name in ("by-hand", "backfill__2019-01-02T00:00:00+00:00"):
+        record(root, name)
     last = record(root)
     metadata(f"local@{root}")
-    assert [run.id for run in Flow("HelloFlow")] == [last, later, earlier]
+    assert [run.id for run in Flow("HelloFlow")] == [
+        last,
+        "backfill__2019-01-02T00:00:00+00:00",
+        "by-hand",
+        *reversed(ids),
+    ]
+
+
+def test_the_newest_run_does_not_cost_a_look_at_all_others(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    root = str(tmp_path / "root")
+    for second in range(5):
+        record(root, f"manual__2020-01-02T03:04:0{second}+00:00")
+    metadata(f"local@{root}")
+    read: list[str] = []
+    original = FolderStorage.read
+
+    def noting(self: FolderStorage, key: str, *how: int) -> bytes:
+        read.append(key)
+        return original(self, key, *how)
+
+    monkeypatch.setattr(FolderStorage, "read", noting)
+    latest = Flow("HelloFlow").latest_successful_run
+    assert latest
+    assert latest.id == "manual__2020-01-02T03:04:04+00:00"
+    assert all(latest.id in key for key in read)
 
 
 class OtherNamesFlow(FlowSpec):

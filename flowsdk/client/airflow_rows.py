@@ -1,0 +1,158 @@
+"""What rows of Airflow's API mean: its states, task instances and XComs in the client's words."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from flowsdk.client.metadata import RunInfo, State, TaskInfo
+from flowsdk.datastore import keys
+from flowsdk.datastore.tags import RunTags
+from flowsdk.planning import PLAIN_TASK
+from flowsdk.spec import TaskRecord
+
+#: XCom key of the task records.
+RECORD_KEY = "flow_task"
+#: XCom key of a run's tags, at its start step.
+TAGS_KEY = "flow_tags"
+
+RUN_STATES: Mapping[str, State] = {"success": "succeeded", "failed": "failed"}
+AIRFLOW_STATES = {"succeeded": ["success"], "failed": ["failed"], "running": ["queued", "running"]}
+_TASK_STATES: Mapping[str, State] = {
+    "success": "succeeded",
+    "failed": "failed",
+    "running": "running",
+    "deferred": "running",
+    "restarting": "running",
+    "up_for_retry": "running",
+    "up_for_reschedule": "running",
+}
+
+
+@dataclass(frozen=True)
+class TagsRow:
+    """The XCom that holds a run's tags.
+
+    Attributes:
+        step: The task that it belongs to: the start step.
+        tags: The tags.
+    """
+
+    step: str
+    tags: RunTags
+
+
+@dataclass(frozen=True)
+class Rows:
+    """What the operators have left of some runs of a DAG.
+
+    Attributes:
+        records: Run → (task id, map index) → task record.
+        tags: Run → its tags, of runs whose start step has begun.
+    """
+
+    records: dict[str, dict[tuple[str, int], TaskRecord]] = field(default_factory=dict)
+    tags: dict[str, TagsRow] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Snapshot:
+    """The tasks of one run as they were a moment ago.
+
+    Attributes:
+        steps: Step → task id → task.
+        root: URI of the run's datastore, or None while no task has a record.
+        tags: Its tags, or None while nothing says them.
+    """
+
+    steps: Mapping[str, Mapping[str, TaskInfo]]
+    root: str | None
+    tags: TagsRow | None = None
+
+
+def run_info(run: Mapping[str, Any]) -> RunInfo:
+    """A row of Airflow's DAG runs."""
+    status = RUN_STATES.get(run["state"], "running")
+    return RunInfo(
+        flow=run["dag_id"],
+        run=run["dag_run_id"],
+        status=status,
+        created_at=run["queued_at"] or run["start_date"] or run["run_after"],
+        finished_at=None if status == "running" else run["end_date"],
+        user=run.get("triggering_user_name"),
+    )
+
+
+def snapshot_of(run: str, instances: Iterable[Mapping[str, Any]], rows: Rows) -> Snapshot:
+    """The tasks of a run.
+
+    Args:
+        run: Run id.
+        instances: Its task instances.
+        rows: What the operators have left.
+    """
+    steps: dict[str, dict[str, TaskInfo]] = {}
+    records = rows.records.get(run, {})
+    root = next(map(_root_of, records.values()), None)
+    for instance in instances:
+        info = _task_info(instance, records.get((instance["task_id"], instance["map_index"])))
+        if info:
+            steps.setdefault(info.step, {})[info.task] = info
+    return Snapshot(steps, root, rows.tags.get(run))
+
+
+def record_of(row: Mapping[str, Any], value: Any) -> TaskRecord:
+    """The task record in an XCom's value."""
+    return TaskRecord.from_dict(_plain(value), _where(RECORD_KEY, row))
+
+
+def tags_of(row: Mapping[str, Any], value: Any) -> TagsRow:
+    """The tags in an XCom's value."""
+    return TagsRow(row["task_id"], RunTags.from_dict(_plain(value), _where(TAGS_KEY, row)))
+
+
+def _plain(value: Any) -> Any:
+    """The public API gives an XCom's JSON text, the plugin its value."""
+    return json.loads(value) if isinstance(value, str) else value
+
+
+def _where(key: str, row: Mapping[str, Any]) -> str:
+    return f"{key} of task {row['task_id']}, map index {row['map_index']}"
+
+
+def _task_info(instance: Mapping[str, Any], record: TaskRecord | None) -> TaskInfo | None:
+    """The task that an instance is, or None while it has not been started."""
+    status = _TASK_STATES.get(instance["state"] or "")
+    if status is None and instance["start_date"] and instance["state"] in ("queued", "scheduled"):
+        status = "running"  # it waits to be resumed or tried again
+    if status is None:
+        return None
+    if record is None or (status == "running" and record.attempt < instance["try_number"] - 1):
+        index = instance["map_index"]
+        return TaskInfo(
+            step=instance["task_id"],
+            task=PLAIN_TASK if index < 0 else str(index),
+            attempt=max(0, instance["try_number"] - 1),
+            status=status,
+            started_at=instance["start_date"],
+            finished_at=None if status == "running" else instance["end_date"],
+        )
+    complete = len(record.artifacts) == record.artifact_count
+    return TaskInfo(
+        step=record.step,
+        task=record.task,
+        attempt=record.attempt,
+        status=status,
+        started_at=record.started_at,
+        finished_at=None if status == "running" else record.finished_at,
+        next=record.next,
+        foreach=record.foreach,
+        artifacts=record.artifacts if complete else None,
+    )
+
+
+def _root_of(record: TaskRecord) -> str:
+    """The datastore that a record's result lies in."""
+    return record.result.removesuffix("/" + keys.result(record.flow, record.run, record.ref))

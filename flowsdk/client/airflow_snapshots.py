@@ -1,0 +1,138 @@
+"""The tasks of runs of an Airflow: asked for run by run, or for many runs at once."""
+
+from __future__ import annotations
+
+import os
+import time
+from collections import defaultdict
+from collections.abc import Sequence
+from itertools import islice
+from typing import Any
+
+from flowsdk.client.airflow_api import PAGE, AirflowApi
+from flowsdk.client.airflow_rows import Snapshot, snapshot_of
+from flowsdk.client.airflow_xcoms import FlowXComs
+from flowsdk.client.datastore_metadata import DatastoreMetadata
+
+_INSTANCES = "/api/v2/dags/~/dagRuns/~/taskInstances/list"
+#: Of so many task instances at most is read ahead; runs that have more are read one by one.
+_AHEAD = 2000
+#: How long what was read ahead waits for somebody to ask for it, in seconds.
+_AHEAD_SECONDS = 60.0
+_KEPT = 64
+
+RunKey = tuple[str, str]
+
+
+class Snapshots:
+    """Tasks of runs, as they were a moment ago.
+
+    How it works:
+        A snapshot takes two requests: the task instances, and what the operators have left of them.
+        Where somebody goes through the runs of a flow, it takes the same two for a whole page of
+        runs. What is read ahead counts from when it is first asked for: a loop over many runs sees
+        each as it was when the loop began.
+
+    Args:
+        api: Of the Airflow.
+        xcoms: Of the same.
+        fresh_seconds: How long the tasks of a run are taken to be what they were: long enough for a
+            loop over them to need one snapshot, short enough for a loop that waits for them.
+    """
+
+    def __init__(self, api: AirflowApi, xcoms: FlowXComs, fresh_seconds: float) -> None:
+        self._api = api
+        self._xcoms = xcoms
+        self.fresh_seconds = fresh_seconds
+        self._kept: dict[RunKey, tuple[float, Snapshot]] = {}
+        self._ahead: dict[RunKey, tuple[float, Snapshot]] = {}
+        #: Flow → runs that somebody is going through, in that order.
+        self._listed: dict[str, list[str]] = {}
+
+    def will_be_asked(self, flow: str, runs: Sequence[str]) -> None:
+        """Say that somebody goes through these runs and may look into each."""
+        self._listed[flow] = list(runs)
+
+    def of(self, flow: str, run: str) -> Snapshot:
+        """The tasks of a run."""
+        if found := self.at_hand(flow, run):
+            return found
+        snapshot = self._read_ahead(flow, run) or self._read(flow, run)
+        if not snapshot.steps and (archive := archived()):
+            snapshot = _snapshot_from(archive, flow, run)
+        self._keep((flow, run), snapshot)
+        return snapshot
+
+    def at_hand(self, flow: str, run: str) -> Snapshot | None:
+        """The same if that takes no request."""
+        key, now = (flow, run), time.monotonic()
+        if waiting := self._ahead.pop(key, None):
+            taken_at, snapshot = waiting
+            if now - taken_at < _AHEAD_SECONDS:
+                self._keep(key, snapshot)
+                return snapshot
+        if kept := self._kept.get(key):
+            taken_at, snapshot = kept
+            if now - taken_at < self.fresh_seconds:
+                return snapshot
+        return None
+
+    def forget(self, flow: str, run: str) -> None:
+        """Ask again for this run: it has just been changed."""
+        self._kept.pop((flow, run), None)
+        self._ahead.pop((flow, run), None)
+
+    def _keep(self, key: RunKey, snapshot: Snapshot) -> None:
+        self._kept.pop(key, None)
+        self._kept[key] = (time.monotonic(), snapshot)
+        while len(self._kept) > _KEPT:
+            del self._kept[next(iter(self._kept))]
+
+    def _read(self, flow: str, run: str) -> Snapshot:
+        # States first: a task that ends between the two requests then has a record too many
+        # rather than one too few.
+        instances = list(self._api.pages(_INSTANCES, "task_instances", _filter(flow, [run]), PAGE))
+        return snapshot_of(run, instances, self._xcoms.read_one(flow, run))
+
+    def _read_ahead(self, flow: str, run: str) -> Snapshot | None:
+        """Read a run together with those that come after it; None if that does not pay."""
+        listed = self._listed.get(flow, [])
+        if run not in listed:
+            return None
+        # What came before has been passed by.
+        runs = listed[listed.index(run) :]
+        del self._listed[flow]
+        if len(runs) < 2:
+            return None
+        pages = self._api.whole_pages(_INSTANCES, "task_instances", _filter(flow, runs), _AHEAD)
+        instances, *more = islice(pages, 2)
+        if more:
+            return None
+        rows = self._xcoms.read(flow, runs)
+        if rows is None:
+            return None
+        by_run: dict[str, list[Any]] = defaultdict(list)
+        for instance in instances:
+            by_run[instance["dag_run_id"]].append(instance)
+        now = time.monotonic()
+        found = {name: snapshot_of(name, by_run[name], rows) for name in runs}
+        self._ahead = {(flow, name): (now, snapshot) for name, snapshot in found.items()}
+        return self._ahead.pop((flow, run))[1]
+
+
+def archived() -> DatastoreMetadata | None:
+    """Where runs may lie that Airflow has deleted."""
+    root = os.environ.get("FLOWSDK_DATASTORE")
+    return DatastoreMetadata(root) if root else None
+
+
+def _filter(flow: str, runs: Sequence[str]) -> dict[str, Any]:
+    return {"dag_ids": [flow], "dag_run_ids": list(runs), "order_by": "id"}
+
+
+def _snapshot_from(archive: DatastoreMetadata, flow: str, run: str) -> Snapshot:
+    steps = {
+        step: {info.task: info for info in archive.tasks(flow, run, step)}
+        for step in archive.steps(flow, run)
+    }
+    return Snapshot(steps, archive.store(flow, run).storage.root)
