@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import sysconfig
 import traceback
 from pathlib import Path
 
@@ -11,6 +12,10 @@ from flowsdk.runtime.redaction import redact
 from flowsdk.spec import ErrorInfo
 
 _OWN_CODE = str(Path(__file__).parents[1]) + os.sep
+_LIBRARIES = (
+    _OWN_CODE,
+    *(sysconfig.get_path(name) for name in ("stdlib", "platstdlib", "purelib", "platlib")),
+)
 #: Of a message and of a traceback, in characters: a result must stay small whatever is raised.
 _TEXT_LIMIT = 32 * 1024
 
@@ -43,11 +48,24 @@ def _shortened(text: str) -> str:
 
 
 def user_traceback(error: BaseException) -> str:
-    """The formatted traceback without frames of flowsdk, unless there are no others."""
+    """The formatted traceback without frames of flowsdk, unless there are no others.
+
+    An error that flowsdk itself has found, with no line of the user in it or in its causes, is told
+    by its message alone.
+    """
     report = traceback.TracebackException.from_exception(error)
+    if isinstance(error, FlowException) and not _shows_user_code(report):
+        return "".join(report.format_exception_only())
     seen: set[int] = set()
     _strip(report, seen)
     return "".join(report.format())
+
+
+def _shows_user_code(report: traceback.TracebackException) -> bool:
+    if any(not frame.filename.startswith(_LIBRARIES) for frame in report.stack):
+        return True
+    before = report.__cause__ or (None if report.__suppress_context__ else report.__context__)
+    return before is not None and _shows_user_code(before)
 
 
 def _strip(report: traceback.TracebackException | None, seen: set[int]) -> None:
