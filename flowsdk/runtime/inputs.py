@@ -59,6 +59,6 @@ class Inputs:
         if name not in branches:
             raise AttributeError(
                 f"No input of this join comes from step {name!r}, found "
-                f"{', '.join(sorted(branches))}.{did_you_mean(name, branches)}"
+                f"{', '.join(sorted(branches)) or 'none'}.{did_you_mean(name, branches)}"
             )
         return branches[name]
