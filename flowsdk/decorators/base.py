@@ -224,8 +224,9 @@ def parse_spec(text: str, known: Mapping[str, type[K]]) -> K:
     except DecoratorError as error:
         raise DecoratorError(f"--with {text}: {error}{did_you_mean(name, known)}") from error
     given = _attributes(text, rest)
-    positions = sorted((key for key in given if key.isdecimal()), key=int)
-    return kind(*(given.pop(key) for key in positions), **given)  # type: ignore[no-any-return]
+    places = sorted((key for key in given if key.isdecimal()), key=int)
+    positional = [given.pop(key) for key in places]
+    return kind(*positional, **given)  # type: ignore[no-any-return]
 
 
 def _attributes(text: str, rest: str) -> dict[str, Any]:

@@ -79,18 +79,22 @@ def _declared(flow: type) -> dict[str, list[FlowDecorator]]:
     """The flow decorators of a class and its bases; one on a class replaces those of its bases."""
     found: dict[str, list[FlowDecorator]] = {}
     owners: dict[str, type] = {}
+    rivals: dict[str, type] = {}
     for base in reversed(flow.__mro__):
         for name in dict.fromkeys(d.name for d in base.__dict__.get("_flow_own_decorators", ())):
             own = [d for d in base.__dict__["_flow_own_decorators"] if d.name == name]
-            inherited = found.get(name, [])
             if own[0].allow_multiple:
-                own += inherited
-            elif inherited and not issubclass(base, owners[name]):
-                raise DecoratorError(
-                    f"Flow {flow.__name__} inherits @{name} from both {owners[name].__name__} and "
-                    f"{base.__name__}. Say with @{name} on {flow.__name__} which one is meant."
-                )
+                own += found.get(name, [])
+            elif name in found and not issubclass(base, owners[name]):
+                rivals[name] = owners[name]
+            else:
+                rivals.pop(name, None)
             found[name], owners[name] = own, base
+    for name, rival in rivals.items():
+        raise DecoratorError(
+            f"Flow {flow.__name__} inherits @{name} from both {owners[name].__name__} and "
+            f"{rival.__name__}. Say with @{name} on {flow.__name__} which one is meant."
+        )
     return found
 
 
