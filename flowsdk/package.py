@@ -12,7 +12,7 @@ import gzip
 import hashlib
 import io
 import tarfile
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -56,7 +56,13 @@ def build(flow_file: Path, root: Path | None = None) -> CodePackage:
     root = (root or flow_file.parent).resolve()
     found = local_files(flow_file, root)
     sdk = Path(flowsdk.__file__).resolve().parent
-    found |= {f"flowsdk/{path.relative_to(sdk).as_posix()}": path for path in _all_files(sdk)}
+    drawing = sdk / "cards" / "assets"  # large, and of use to cards with charts alone
+    left_out = () if _makes_charts(found.values()) else (drawing,)
+    found |= {
+        f"flowsdk/{path.relative_to(sdk).as_posix()}": path
+        for path in _all_files(sdk)
+        if path.parent not in left_out
+    }
     data = _archive(found)
     return CodePackage(
         digest=hashlib.sha256(data).hexdigest(),
@@ -85,6 +91,11 @@ def upload(store: FlowDatastore, package: CodePackage) -> str:
     if not store.storage.exists(key):
         store.storage.write(key, [package.data], if_absent=True)
     return key
+
+
+def _makes_charts(files: Iterable[Path]) -> bool:
+    """Whether any of the user's files names the component that draws charts."""
+    return any(path.suffix == ".py" and b"VegaChart" in path.read_bytes() for path in files)
 
 
 def _archive(files: dict[str, Path]) -> bytes:

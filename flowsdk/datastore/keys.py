@@ -162,5 +162,4 @@ class CardName:
         parts = key_component.removesuffix(_CARD).split("-")
         if not key_component.endswith(_CARD) or len(parts) != 4 or not parts[0].isdigit():
             return None
-        number, type, id, digest = map(unquote, parts)
-        return cls(int(number), type, id or None, digest)
+        return cls(int(parts[0]), unquote(parts[1]), unquote(parts[2]) or None, parts[3])
