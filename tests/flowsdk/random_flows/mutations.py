@@ -226,4 +226,6 @@ MUTATIONS: tuple[Mutation, ...] = (
     second_start,
     second_end,
     bad_name,
+    gang_without_parallel,
+    parallel_without_a_gang,
 )
