@@ -52,6 +52,12 @@ def _unsupported(graph: FlowGraph) -> Iterator[Problem]:
             yield _problem(node, "a switch", "Airflow decides skips before the step has run.")
         elif node.num_parallel:
             yield _problem(node, "num_parallel", "It needs a multi-node job.")
+        elif node.allow_empty:
+            yield _problem(
+                node,
+                "a foreach with allow_empty",
+                "Airflow skips what comes after a TaskGroup that is mapped over nothing.",
+            )
         elif node.kind == "foreach" and node.foreaches:
             yield _problem(
                 node,

@@ -80,3 +80,27 @@ def test_what_cannot_be_a_dag_is_said_with_its_place() -> None:
     assert (switch.line, switch.step) == (line_of("# the switch"), "start")
     assert (gang.line, gang.step) == (line_of("# the gang"), "gang")
     assert "num_parallel" in gang.message
+
+
+class EmptyFlow(FlowSpec):
+    @step
+    def start(self):
+        self.xs = []
+        self.next(self.body, foreach="xs", allow_empty=True)  # the empty one
+
+    @step
+    def body(self):
+        self.next(self.join)
+
+    @step
+    def join(self, inputs):
+        self.next(self.end)
+
+    @step
+    def end(self): ...
+
+
+def test_a_foreach_that_may_be_empty_is_refused_rather_than_skipped_to_the_end() -> None:
+    (empty,) = unsupported(FlowGraph.from_flow(EmptyFlow))
+    assert (empty.line, empty.step) == (line_of("# the empty one"), "start")
+    assert "a foreach with allow_empty" in empty.message
