@@ -44,10 +44,8 @@ class Catch(StepDecorator):
         if var.startswith("_"):
             raise self.error(f"var={var!r}, expected a name that does not begin with '_'.")
 
-    def around(self, task: RunningTask) -> AbstractContextManager[Any] | None:
+    def around(self, task: RunningTask) -> AbstractContextManager[Any]:
         """Catch in the last attempt only: before that a failure is for ``@retry``."""
-        if task.spec.retry_count < task.spec.max_retries:
-            return None
         return self._catching(task)
 
     @contextmanager
@@ -57,7 +55,9 @@ class Catch(StepDecorator):
             yield
         except Interrupted:
             raise  # its host is going away: another one runs the step again
-        except Exception as error:  # noqa: BLE001  # this is what @catch is for
+        except Exception as error:
+            if task.spec.retry_count < task.spec.max_retries:
+                raise
             info = _describe(task, error)
             undo()
             task.caught = info

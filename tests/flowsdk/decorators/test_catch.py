@@ -65,6 +65,26 @@ def test_the_last_failure_becomes_an_artifact_and_the_flow_goes_on(tmp_path: Pat
     assert bool(problem)
 
 
+class MayFail(FlowSpec):
+    @catch(var="problem")
+    @retry(times=2, minutes_between_retries=0)
+    @step
+    def start(self) -> None:
+        self.next(self.end)
+
+    @step
+    def end(self) -> None:
+        pass
+
+
+def test_a_step_that_needs_none_of_its_retries_tells_that_nothing_went_wrong(
+    tmp_path: Path,
+) -> None:
+    ran = run_here(MayFail, tmp_path)
+    assert ran.succeeded
+    assert ran.artifact("problem") is None
+
+
 def test_it_acts_only_after_the_last_retry(tmp_path: Path) -> None:
     ran = run_here(OneFails, tmp_path)
     attempts = [result.status for result in ran.results if result.step == "fails"]
