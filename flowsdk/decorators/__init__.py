@@ -9,11 +9,18 @@ from flowsdk.decorators.catch import Catch, catch
 from flowsdk.decorators.environment import Environment, environment
 from flowsdk.decorators.exit_hook import ExitHook, exit_hook
 from flowsdk.decorators.parallel import Parallel, PytorchParallel, parallel, pytorch_parallel
+from flowsdk.decorators.project import Project, project
 from flowsdk.decorators.resources import Resources, resources
 from flowsdk.decorators.retry import Retry, retry
 from flowsdk.decorators.schedule import Schedule, schedule
 from flowsdk.decorators.secrets import Secrets, secrets
 from flowsdk.decorators.timeout import Timeout, timeout
+from flowsdk.decorators.trigger import (
+    TriggerDecorator,
+    TriggerOnFinishDecorator,
+    trigger,
+    trigger_on_finish,
+)
 
 #: What ``--with`` can name.
 STEP_DECORATORS: dict[str, type[StepDecorator]] = {
@@ -32,7 +39,10 @@ STEP_DECORATORS: dict[str, type[StepDecorator]] = {
     )
 }
 #: What a mutator can name.
-FLOW_DECORATORS: dict[str, type[FlowDecorator]] = {kind.name: kind for kind in (ExitHook, Schedule)}
+FLOW_DECORATORS: dict[str, type[FlowDecorator]] = {
+    kind.name: kind
+    for kind in (ExitHook, Project, Schedule, TriggerDecorator, TriggerOnFinishDecorator)
+}
 
 __all__ = [
     "FLOW_DECORATORS",
@@ -46,10 +56,13 @@ __all__ = [
     "exit_hook",
     "parallel",
     "parse_spec",
+    "project",
     "pytorch_parallel",
     "resources",
     "retry",
     "schedule",
     "secrets",
     "timeout",
+    "trigger",
+    "trigger_on_finish",
 ]

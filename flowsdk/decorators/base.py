@@ -220,9 +220,9 @@ def parse_spec(text: str, known: Mapping[str, type[K]]) -> K:
     from flowsdk.decorators.user.common import find_class
 
     try:
-        kind: Any = find_class(name)
+        kind: Any = find_class(name, known)
     except DecoratorError as error:
-        raise DecoratorError(f"--with {text}: {error}{did_you_mean(name, known)}") from error
+        raise DecoratorError(f"--with {text}: {error}") from error
     given = _attributes(text, rest)
     places = sorted((key for key in given if key.isdecimal()), key=int)
     positional = [given.pop(key) for key in places]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from importlib import import_module
 from typing import Any, ClassVar
 
@@ -112,10 +112,14 @@ def is_called(decorator: Decorator, name: str) -> bool:
     )
 
 
-def find_class(name: str) -> Callable[..., StepDecorator]:
+def find_class(name: str, others: Iterable[str] = ()) -> Callable[..., StepDecorator]:
     """A user's step decorator by its name: ``module.name``, or less where that is unique.
 
     A module that has not been imported yet is.
+
+    Args:
+        name: The name.
+        others: Names that are not a user's, to be suggested where nothing is found.
 
     Raises:
         DecoratorError: There is none, or several.
@@ -132,7 +136,7 @@ def find_class(name: str) -> Callable[..., StepDecorator]:
     module_name, _, attribute = name.rpartition(".")
     if module_name:
         return _import_class(module_name, attribute)
-    short = [full.rpartition(".")[2] for full in _classes]
+    short = [*others, *(full.rpartition(".")[2] for full in _classes)]
     raise DecoratorError(f"There is no step decorator {name!r}.{did_you_mean(name, short)}")
 
 

@@ -179,7 +179,7 @@ class MutableStep(_Mutable):
         if isinstance(wanted, str):
             name, colon, _ = wanted.partition(":")
             if not colon:
-                wanted = STEP_DECORATORS.get(name) or find_class(name)
+                wanted = STEP_DECORATORS.get(name) or find_class(name, STEP_DECORATORS)
             elif args or kwargs:
                 raise _given_twice(wanted)
             else:
