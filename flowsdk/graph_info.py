@@ -104,7 +104,8 @@ def _structure(graph: FlowGraph, name: str | None, until: str | None) -> list[An
         else:
             name = others[0] if others else None
             continue
-        found.append([_structure(graph, step, name) for step in others if step != name])
+        if branches := [_structure(graph, step, name) for step in others if step != name]:
+            found.append(branches)
     return found
 
 
