@@ -105,6 +105,14 @@ def _linux_parameters(settings: StepSettings) -> dict[str, Any]:
     if settings.tmpfs_size_mib:
         disk = {"containerPath": settings.tmpfs_path, "size": settings.tmpfs_size_mib}
         parameters["tmpfs"] = [disk]
+    # https://docs.aws.amazon.com/batch/latest/userguide/efa.html and inf-job-def.html there
+    devices = [f"/dev/neuron{n}" for n in range(settings.neuron)]
+    devices += [f"/dev/infiniband/uverbs{n}" for n in range(settings.efa)]
+    if devices:
+        parameters["devices"] = [
+            {"hostPath": path, "containerPath": path, "permissions": ["READ", "WRITE"]}
+            for path in devices
+        ]
     return parameters
 
 

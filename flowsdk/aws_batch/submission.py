@@ -74,8 +74,10 @@ def submission(
         "jobQueue": queue,
         "jobDefinition": definition,
         "containerOverrides": {
-            "command": ["python3", "-c", loader.source(), spec_uri],
-            "environment": [{"name": key, "value": value} for key, value in _ENVIRONMENT.items()],
+            "command": [settings.executable, "-c", loader.source(), spec_uri],
+            "environment": [
+                {"name": key, "value": value} for key, value in _environment(settings).items()
+            ],
             "resourceRequirements": resource_requirements(settings, platform),
         },
         "retryStrategy": {
@@ -89,6 +91,12 @@ def submission(
         seconds = math.ceil(settings.timeout_seconds) + _TIMEOUT_SLACK_SECONDS
         request["timeout"] = {"attemptDurationSeconds": max(_MIN_TIMEOUT_SECONDS, seconds)}
     return request
+
+
+def _environment(settings: StepSettings) -> dict[str, str]:
+    if settings.tmpfs_size_mib and settings.tmpfs_tempdir:
+        return {**_ENVIRONMENT, "TMPDIR": settings.tmpfs_path}
+    return _ENVIRONMENT
 
 
 def resource_requirements(settings: StepSettings, platform: Platform) -> list[dict[str, str]]:

@@ -26,6 +26,7 @@ class Batch(StepDecorator):
         use_tmpfs: Mount a RAM disk.
         tmpfs_size: MiB; by default half of the memory.
         tmpfs_path: Where. Default ``/flowsdk_temp``.
+        tmpfs_tempdir: Whether temporary files go there. Default True.
         ephemeral_storage: GiB, 21 to 200, Fargate only.
         log_driver: E.g. ``awslogs``.
         log_options: ``["key:value", …]``.
@@ -33,6 +34,10 @@ class Batch(StepDecorator):
         host_volumes: ``["/on/host:/in/container", …]``, or one path for both.
         efs_volumes: ``["fs-id:/in/container", …]``.
         aws_batch_tags: Tags of the job.
+        inferentia: Number of AWS Inferentia or Trainium chips.
+        trainium: Another name of ``inferentia``.
+        efa: Number of Elastic Fabric Adapters.
+        executable: Python in the container. Default ``python3``.
     """
 
     name = "batch"
@@ -50,6 +55,7 @@ class Batch(StepDecorator):
         "use_tmpfs": False,
         "tmpfs_size": None,
         "tmpfs_path": "/flowsdk_temp",
+        "tmpfs_tempdir": True,
         "ephemeral_storage": None,
         "log_driver": None,
         "log_options": (),
@@ -57,6 +63,10 @@ class Batch(StepDecorator):
         "host_volumes": (),
         "efs_volumes": (),
         "aws_batch_tags": {},
+        "inferentia": None,
+        "trainium": None,
+        "efa": None,
+        "executable": None,
     }
 
     def check(self) -> None:
@@ -64,7 +74,15 @@ class Batch(StepDecorator):
         a = self.attributes
         check_amounts(self, positive=("cpu", "memory"), whole=("memory",))
         amounts = ("gpu", "shared_memory", "max_swap", "swappiness", "tmpfs_size")
-        check_amounts(self, whole=(*amounts, "ephemeral_storage"))
+        check_amounts(self, whole=(*amounts, "ephemeral_storage", "inferentia", "trainium", "efa"))
+        if a["inferentia"] is not None and a["trainium"] is not None:
+            raise self.error("found both inferentia and trainium, which are one. Remove one.")
+        if a["executable"] is not None and (
+            not isinstance(a["executable"], str) or not a["executable"].strip()
+        ):
+            raise self.error(
+                f"executable={a['executable']!r}, expected a program such as 'python3'."
+            )
         # https://docs.aws.amazon.com/batch/latest/APIReference/API_LinuxParameters.html
         if a["swappiness"] is not None and float(a["swappiness"]) > 100:
             raise self.error(f"swappiness={a['swappiness']!r}, expected 0 to 100.")

@@ -17,7 +17,7 @@ class Resources(StepDecorator):
         gpu: Number of GPUs.
         gpu_type: Name of the GPU, e.g. ``"A10G"``; selects the queue.
         memory: MiB. Default 4096.
-        disk: MiB of ephemeral storage.
+        disk: MiB of ephemeral storage; on Fargate, elsewhere the host's disk is what there is.
         shared_memory: MiB of ``/dev/shm``.
     """
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -10,6 +11,9 @@ from flowsdk.decorators.base import StepDecorator, decorators_of
 from flowsdk.decorators.prepare import flow_decorators
 from flowsdk.decorators.schedule import Schedule, ScheduleSettings
 from flowsdk.decorators.timeout import Timeout
+
+#: What a job has anyway: https://docs.aws.amazon.com/batch/latest/APIReference/API_EphemeralStorage.html
+_FARGATE_DISK_GIB = 20
 
 
 @dataclass(frozen=True)
@@ -30,6 +34,7 @@ class StepSettings:
         swappiness: 0 to 100, or None.
         tmpfs_size_mib: Size of a RAM disk, or None for no disk.
         tmpfs_path: Where it is mounted.
+        tmpfs_tempdir: Whether temporary files go there.
         ephemeral_storage_gib: Fargate's disk, or None.
         log_driver: Or None for the platform's default.
         log_options: Of the log driver.
@@ -37,6 +42,9 @@ class StepSettings:
         host_volumes: ``/on/host[:/in/container]`` each.
         efs_volumes: ``fs-id[:/in/container]`` each.
         tags: Of the job.
+        neuron: Number of AWS Inferentia or Trainium chips.
+        efa: Number of Elastic Fabric Adapters.
+        executable: Python in the container.
         retry_times: How many times user code may fail before the task does.
         retry_delay_minutes: Wait before each retry.
         timeout_seconds: Or None for no limit.
@@ -58,6 +66,7 @@ class StepSettings:
     swappiness: int | None = None
     tmpfs_size_mib: int | None = None
     tmpfs_path: str = "/flowsdk_temp"
+    tmpfs_tempdir: bool = True
     ephemeral_storage_gib: int | None = None
     log_driver: str | None = None
     log_options: Mapping[str, str] = field(default_factory=dict)
@@ -65,6 +74,9 @@ class StepSettings:
     host_volumes: tuple[str, ...] = ()
     efs_volumes: tuple[str, ...] = ()
     tags: Mapping[str, str] = field(default_factory=dict)
+    neuron: int = 0
+    efa: int = 0
+    executable: str = "python3"
     retry_times: int = 0
     retry_delay_minutes: float = 2
     timeout_seconds: int | None = None
@@ -127,7 +139,14 @@ def _resources(resources: Mapping[str, Any], batch: Mapping[str, Any]) -> dict[s
         "gpu": whole("gpu") or 0,
         "gpu_type": resources.get("gpu_type"),
         "shared_memory_mib": whole("shared_memory"),
+        "ephemeral_storage_gib": _disk_gib(resources.get("disk"), batch.get("ephemeral_storage")),
     }
+
+
+def _disk_gib(resources_mib: Any, batch_gib: Any) -> int | None:
+    """The larger of the two; None where Fargate's own 20 GiB are enough."""
+    gib = max(math.ceil(float(resources_mib or 0) / 1024), int(float(batch_gib or 0)))
+    return gib if gib > _FARGATE_DISK_GIB else None
 
 
 def _container(batch: Mapping[str, Any], memory_mib: int) -> dict[str, Any]:
@@ -148,11 +167,14 @@ def _container(batch: Mapping[str, Any], memory_mib: int) -> dict[str, Any]:
         "swappiness": whole("swappiness"),
         "tmpfs_size_mib": tmpfs,
         "tmpfs_path": batch["tmpfs_path"],
-        "ephemeral_storage_gib": whole("ephemeral_storage"),
+        "tmpfs_tempdir": bool(batch["tmpfs_tempdir"]),
         "log_driver": batch["log_driver"],
         "log_options": options,
         "privileged": bool(batch["privileged"]),
         "host_volumes": batch["host_volumes"],
         "efs_volumes": batch["efs_volumes"],
         "tags": batch["aws_batch_tags"],
+        "neuron": whole("inferentia") or whole("trainium") or 0,
+        "efa": whole("efa") or 0,
+        "executable": batch["executable"] or "python3",
     }

@@ -24,6 +24,8 @@ EVERYTHING = StepSettings(
     host_volumes=("/data", "/raw:/mnt/raw"),
     efs_volumes=("fs-1", "fs-2:/shared"),
     ephemeral_storage_gib=30,
+    neuron=2,
+    efa=1,
 )
 
 
@@ -46,6 +48,10 @@ def test_what_is_asked_for_arrives(defaults: BatchDefaults) -> None:
         "maxSwap": 128,
         "swappiness": 0,
         "tmpfs": [{"containerPath": "/flowsdk_temp", "size": 256}],
+        "devices": [
+            {"hostPath": path, "containerPath": path, "permissions": ["READ", "WRITE"]}
+            for path in ("/dev/neuron0", "/dev/neuron1", "/dev/infiniband/uverbs0")
+        ],
     }
     assert container["logConfiguration"] == {
         "logDriver": "awslogs",

@@ -50,6 +50,27 @@ def test_vcpus_are_whole_on_ec2(
     ]
 
 
+@pytest.mark.parametrize(
+    ("settings", "temporary"),
+    [
+        (StepSettings(tmpfs_size_mib=64, tmpfs_path="/ram"), "/ram"),
+        (StepSettings(tmpfs_size_mib=64, tmpfs_tempdir=False), None),
+        (StepSettings(), None),
+    ],
+)
+def test_temporary_files_go_to_the_ram_disk_if_there_is_one(
+    settings: StepSettings, temporary: str | None, spec: TaskSpec, defaults: BatchDefaults
+) -> None:
+    overrides = request(spec, settings, defaults)["containerOverrides"]
+    environment = {entry["name"]: entry["value"] for entry in overrides["environment"]}
+    assert environment.get("TMPDIR") == temporary
+
+
+def test_the_python_of_the_container_can_be_named(spec: TaskSpec, defaults: BatchDefaults) -> None:
+    overrides = request(spec, StepSettings(executable="/opt/py/bin/python"), defaults)
+    assert overrides["containerOverrides"]["command"][0] == "/opt/py/bin/python"
+
+
 def test_gpus(spec: TaskSpec, defaults: BatchDefaults) -> None:
     made = request(spec, StepSettings(gpu=2), defaults)
     assert {"type": "GPU", "value": "2"} in made["containerOverrides"]["resourceRequirements"]

@@ -94,6 +94,64 @@ def test_lists_and_tags_may_be_given_as_text() -> None:
     assert settings.tags == {"team": "a=b"}
 
 
+@pytest.mark.parametrize(
+    ("given", "expected"),
+    [
+        ({"memory": "1000"}, ("memory_mib", 4096)),
+        ({"memory": "9000"}, ("memory_mib", 9000)),
+        ({"cpu": "0.5"}, ("cpu", 2)),
+        ({"cpu": 2.5}, ("cpu", 2.5)),
+        ({"gpu": "3"}, ("gpu", 3)),
+        ({"gpu": None}, ("gpu", 1)),
+        ({"shared_memory": 128}, ("shared_memory_mib", 256)),
+        ({"ephemeral_storage": 30}, ("ephemeral_storage_gib", 40)),
+        ({"ephemeral_storage": "50"}, ("ephemeral_storage_gib", 50)),
+        ({"inferentia": 2}, ("neuron", 2)),
+        ({"trainium": "4"}, ("neuron", 4)),
+        ({"efa": 1}, ("efa", 1)),
+        ({"executable": "python3.12"}, ("executable", "python3.12")),
+        ({"use_tmpfs": True}, ("tmpfs_tempdir", True)),
+        ({"use_tmpfs": True, "tmpfs_tempdir": False}, ("tmpfs_tempdir", False)),
+    ],
+)
+def test_options_of_batch_beside_those_of_resources(
+    given: dict[str, Any], expected: tuple[str, Any]
+) -> None:
+    class Both(FlowSpec):
+        @batch(**given)
+        @resources(cpu=2, memory="4096", gpu="1", shared_memory="256", disk=40 * 1024)
+        @step
+        def both(self): ...
+
+    name, value = expected
+    assert getattr(step_settings(Both, "both"), name) == value
+
+
+def test_a_small_disk_is_there_anyway() -> None:
+    class Small(FlowSpec):
+        @resources(disk=20 * 1024)
+        @step
+        def small(self): ...
+
+    assert step_settings(Small, "small").ephemeral_storage_gib is None
+
+
+def test_retries_may_be_many_or_none() -> None:
+    class Tries(FlowSpec):
+        @retry(times=100, minutes_between_retries=0.5)
+        @step
+        def many(self): ...
+
+        @retry(times=0)
+        @step
+        def none(self): ...
+
+    with_retry = [parse_spec("retry:times=9", STEP_DECORATORS)]
+    assert step_settings(Tries, "many").retry_times == 100
+    assert step_settings(Tries, "many").retry_delay_minutes == 0.5
+    assert step_settings(Tries, "none", with_retry).retry_times == 0
+
+
 def test_values_on_the_command_line_may_have_commas() -> None:
     spec = 'environment:vars={"A": "b", "C": "d=e"}'
     assert parse_spec(spec, STEP_DECORATORS).attributes["vars"] == {"A": "b", "C": "d=e"}
@@ -130,6 +188,9 @@ def test_an_unknown_step() -> None:
         (lambda: resources(memory=0), "@resources: memory=0, expected a positive"),
         (lambda: resources(cpu="many"), "@resources: cpu='many'"),
         (lambda: batch(swappiness=101), "expected 0 to 100"),
+        (lambda: batch(inferentia=1, trainium=1), "both inferentia and trainium"),
+        (lambda: batch(efa="many"), "efa='many', expected a number"),
+        (lambda: batch(executable=3), "executable=3, expected a program"),
         (lambda: batch(log_options=["x"]), "expected 'key:value'"),
         (lambda: batch(swappiness="x"), "swappiness='x', expected a number"),
         (lambda: batch(max_swap=1.5), "expected a whole number"),
