@@ -95,18 +95,31 @@ class AirflowApi:
         Raises:
             ApiError: Airflow refused, could not be reached, or has no such route.
         """
-        offset = 0
-        while True:
-            asked = {**body, "page_limit": page, "page_offset": offset}
-            answer = self._call("POST", path, asked, repeat=True)
-            found = self._items(answer, items, "POST", path)
+        offset, last = 0, False
+        while not last:
+            found, last = self._page(path, items, body, page, offset)
             yield found
             offset += len(found)
-            # A server may cap pages below what was asked for, so only the total tells the end.
-            total = answer.get("total_entries")
-            if not found or (len(found) < page if total is None else offset >= total):
-                return
             page = max(page, PAGE)
+
+    def only_page(
+        self, path: str, items: str, body: Mapping[str, Any], page: int
+    ) -> list[Any] | None:
+        """The items of a ``POST …/list`` if one page holds them all, else None. One request."""
+        found, last = self._page(path, items, body, page, 0)
+        return found if last else None
+
+    def _page(
+        self, path: str, items: str, body: Mapping[str, Any], page: int, offset: int
+    ) -> tuple[list[Any], bool]:
+        """A page, and whether it is the last."""
+        asked = {**body, "page_limit": page, "page_offset": offset}
+        answer = self._call("POST", path, asked, repeat=True)
+        found = self._items(answer, items, "POST", path)
+        # A server may cap pages below what was asked for, so only the total tells the end.
+        total = answer.get("total_entries")
+        end = len(found) < page if total is None else offset + len(found) >= total
+        return found, end or not found
 
     def pages_if_there(
         self, path: str, items: str, body: Mapping[str, Any], page: int
@@ -243,7 +256,7 @@ class AirflowApi:
 
 def _value(content_type: str, content: bytes) -> Any:
     """The JSON value; None for a page: Airflow's server answers unknown paths with its UI."""
-    return json.loads(content) if content_type == "application/json" else None
+    return json.loads(content) if content and content_type == "application/json" else None
 
 
 def _detail(error: HTTPError) -> str:

@@ -6,7 +6,6 @@ import os
 import time
 from collections import defaultdict
 from collections.abc import Sequence
-from itertools import islice
 from typing import Any
 
 from flowsdk.client.airflow_api import PAGE, AirflowApi
@@ -104,9 +103,9 @@ class Snapshots:
         del self._listed[flow]
         if len(runs) < 2:
             return None
-        pages = self._api.whole_pages(_INSTANCES, "task_instances", _filter(flow, runs), _AHEAD)
-        instances, *more = islice(pages, 2)
-        if more:
+        body = _filter(flow, runs)
+        instances = self._api.only_page(_INSTANCES, "task_instances", body, _AHEAD)
+        if instances is None:
             return None
         rows = self._xcoms.read(flow, runs)
         if rows is None:

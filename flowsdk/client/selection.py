@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Iterator
+from contextlib import contextmanager
 from functools import lru_cache
 from pathlib import Path
 
@@ -36,6 +38,17 @@ def metadata(name: str) -> str:
     provider = provider_of(name)
     _Selection.name = provider.name
     return provider.name
+
+
+@contextmanager
+def looking_at(name: str) -> Iterator[None]:
+    """Within, client objects are looked for where ``name`` says; see :func:`metadata`."""
+    before = _Selection.name
+    metadata(name)
+    try:
+        yield
+    finally:
+        _Selection.name = before
 
 
 def get_metadata() -> str:

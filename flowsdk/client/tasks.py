@@ -359,13 +359,14 @@ class Task(Container[DataArtifact]):
         return [ref.step for ref in spec.parents] if spec else []
 
     def _spec(self) -> TaskSpec | None:
-        """What the task was launched with; for one of a resumed run's origin, what it was there."""
-        run, ref = self._place()
-        try:
-            spec: TaskSpec = self._store().read_spec(run, ref)
-        except KeyNotFound:
-            return None
-        return spec
+        """What the task was launched with; of one that a resumed run has, maybe in its origin."""
+        own = (self._parts[1], self._info().ref)
+        for run, ref in dict.fromkeys((own, self._place())):
+            try:
+                return self._store().read_spec(run, ref)
+            except KeyNotFound:
+                continue
+        return None
 
     def _place(self) -> tuple[str, TaskRef]:
         """Run and attempt under which the task was launched and has printed."""

@@ -86,7 +86,7 @@ def checked(tags: Iterable[str]) -> list[str]:
 
 def _problem(tag: Any) -> str:
     if not isinstance(tag, str):
-        return f"a {type(tag).__name__}"
+        return type(tag).__name__
     if not tag:
         return "nothing"
     if len(tag) > MAX_TAG_LENGTH:

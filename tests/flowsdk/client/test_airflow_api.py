@@ -93,12 +93,24 @@ def test_what_is_not_there_is_none(api: AirflowApi, airflow: FakeAirflow) -> Non
     assert api.get("/api/v2/dags/Other") is None
     assert api.get("/api/v2/nonsense") is None
     airflow.plugin = False
-    assert api.get("/flowprovider/api/dags/Flow001/records") is None
+    assert api.get("/flowprovider/api/dags/Flow001/xcoms") is None
+
+
+def test_a_list_that_is_not_there_is_an_error_unless_it_may_be_missing(
+    api: AirflowApi, airflow: FakeAirflow
+) -> None:
+    with pytest.raises(ApiError, match="found no such route or resource, expected a list of dags"):
+        api.get_pages("/api/v2/nonsense", "dags", {}, 10)
+    with pytest.raises(ApiError, match="expected a list of dag_runs. Check that the address"):
+        list(api.pages("/api/v2/nonsense/list", "dag_runs", {}, 10))
+    assert api.pages_if_there("/api/v2/nonsense/list", "dag_runs", {}, 10) is None
+    airflow.failures = [403]
+    with pytest.raises(ApiError, match="403"):
+        api.pages_if_there("/api/v2/nonsense/list", "dag_runs", {}, 10)
 
 
 def test_pages_of_a_get_are_capped_by_the_server(api: AirflowApi, airflow: FakeAirflow) -> None:
     found = api.get_pages("/api/v2/dags", "dags", DAGS, 1000)
-    assert found is not None
     assert [dag["dag_id"] for dag in found] == airflow.dags
     assert len(airflow.take()) == 1 + 3
 
@@ -106,6 +118,22 @@ def test_pages_of_a_get_are_capped_by_the_server(api: AirflowApi, airflow: FakeA
 def test_a_passing_failure_is_tried_again(api: AirflowApi, airflow: FakeAirflow) -> None:
     airflow.failures = [503, 429]
     assert api.get("/api/v2/dags/Flow001")
+
+
+def test_a_change_is_sent_again_only_if_it_has_not_been_carried_out(
+    api: AirflowApi, airflow: FakeAirflow
+) -> None:
+    assert api.get("/api/v2/dags/Flow001")
+    path = "/api/v2/dags/Flow001/dagRuns/r/taskInstances/start/xcomEntries"
+    airflow.take()
+    airflow.failures = [502, 429]
+    with pytest.raises(ApiError, match="502"):
+        api.send("POST", path, {})
+    assert len(airflow.take()) == 1
+    airflow.failures = [503, 429, 403]
+    with pytest.raises(ApiError, match="403"):
+        api.send("POST", path, {})
+    assert len(airflow.take()) == 3
 
 
 def test_a_lasting_failure_is_told(api: AirflowApi, airflow: FakeAirflow) -> None:
