@@ -36,10 +36,12 @@ _MASKS = (
     (re.compile(r"\d{4}-\d\d-\d\d[ T]\d\d:\d\d:\d\d(\.\d+)?(\+00:00|Z)?"), "TIME"),
     (re.compile(r"pid \d+"), "PID"),
     (re.compile(r"\d+(\.\d+)? ?m?s\b"), "SECONDS"),
-    (re.compile(r"flowsdk \d+\.\d+\.\d+"), "VERSION"),
-    (re.compile(r"\b[0-9a-f]{40,64}\b"), "DIGEST"),
+    (re.compile(r"\b[0-9a-f]{10,64}\b"), "DIGEST"),
     (re.compile(r"127\.0\.0\.1:\d+"), "ADDRESS"),
+    (re.compile(r"\b\d+\.\d+\.\d+\b"), "VERSION"),
 )
+#: What Python 3.11 and later put under the lines of a traceback.
+_UNDERLINE = re.compile(r"(^|\] ) +[~^]+$")
 _EXIT_CODE = re.compile(r"#\s*exit code (\d+)\s*$")
 _END = "end of this command: "
 _DRIVER = f"""
@@ -194,4 +196,5 @@ class Reader:
 def _masked(text: str) -> str:
     for pattern, mask in _MASKS:
         text = pattern.sub(mask, text)
-    return "\n".join(line.rstrip() for line in text.strip().splitlines()) + "\n"
+    lines = (line.rstrip() for line in text.strip().splitlines())
+    return "".join(f"{line}\n" for line in lines if not _UNDERLINE.search(line))
