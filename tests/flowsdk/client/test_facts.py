@@ -57,12 +57,21 @@ def test_sizes_of_logs_are_in_bytes(runs: Recorded) -> None:
 
 
 @pytest.fixture
-def packaged(runs: Recorded) -> MetaflowCode:
+def own_root(recorded: Recorded, tmp_path: Path) -> str:
+    """A datastore with the document of a run, for a test to write to."""
+    root = str(tmp_path / "root")
+    store_at(root).write_run(store_at(recorded.root).read_run(recorded.good))
+    metadata(f"local@{root}")
+    return root
+
+
+@pytest.fixture
+def packaged(own_root: str, recorded: Recorded) -> MetaflowCode:
     """The code of a run whose tasks do not run in the process that starts it."""
-    store = store_at(runs.root)
+    store = store_at(own_root)
     built = package.build(Path(hello_flow.__file__))
     spec = replace(
-        store.read_run(runs.good),
+        store.read_run(recorded.good),
         run="packaged",
         code=package.upload(store, built),
         script=built.script,
@@ -73,10 +82,10 @@ def packaged(runs: Recorded) -> MetaflowCode:
     return code
 
 
-def test_the_code_of_a_run(packaged: MetaflowCode, runs: Recorded) -> None:
+def test_the_code_of_a_run(packaged: MetaflowCode, own_root: str) -> None:
     assert packaged.script_name == "hello_flow.py"
     assert "class HelloFlow(FlowSpec)" in packaged.flowspec
-    assert packaged.path.startswith(f"{runs.root}/HelloFlow/code/")
+    assert packaged.path.startswith(f"{own_root}/HelloFlow/code/")
     assert packaged.info["sha256"] == hashlib.sha256(Path(packaged.path).read_bytes()).hexdigest()
     with packaged.tarball as archive:
         assert "hello_flow.py" in archive.getnames()
@@ -85,13 +94,12 @@ def test_the_code_of_a_run(packaged: MetaflowCode, runs: Recorded) -> None:
     assert not Path(folder).exists()
 
 
-def test_code_that_is_not_what_its_name_says(packaged: MetaflowCode, runs: Recorded) -> None:
+def test_code_that_is_not_what_its_name_says(packaged: MetaflowCode) -> None:
     Path(packaged.path).write_bytes(b"something else")
     code = Run("HelloFlow/packaged").code
     assert code
     with pytest.raises(ClientError, match="expected that of its name"):
         _ = code.flowspec
-    Path(packaged.path).unlink()
 
 
 def test_tasks_that_run_in_the_process_of_the_run_have_no_package(runs: Recorded) -> None:
@@ -155,8 +163,8 @@ def test_a_gang_has_a_control_task(tmp_path: Path) -> None:
     assert run["join"].control_task is None
 
 
-def test_a_task_with_nothing_but_a_result_is_found(runs: Recorded) -> None:
-    store = store_at(runs.root)
-    result = store.read_result(runs.good, TaskRef("end", "0", 0))
+def test_a_task_with_nothing_but_a_result_is_found(own_root: str, recorded: Recorded) -> None:
+    store = store_at(own_root)
+    result = store_at(recorded.root).read_result(recorded.good, TaskRef("end", "0", 0))
     store.write_result(replace(result, run="copied"))
     assert store.attempts("copied") == {"end": {"0": [TaskRef("end", "0", 0)]}}
