@@ -34,10 +34,11 @@ def files_of(flow: type[FlowSpec], name: str | None = None) -> FlowFiles:
     """
     mark_deployed(flow)  # so that files are looked for where Airflow's machines will look
     problems = [error for check in _CHECKS if (error := _problem_of(check, flow))]
-    if len(problems) == 1:
+    told = dict.fromkeys(map(str, problems))  # a check may meet what an earlier one has found
+    if len(told) == 1:
         raise problems[0]
-    if problems:
-        raise DeploymentError("\n".join(map(str, problems)))
+    if told:
+        raise DeploymentError("\n".join(told))
     script = script_of(flow)
     files = FlowFiles.of(flow.__name__, script, name)
     data = {path: (script.parent / path).read_bytes() for path in _data_files(flow)}

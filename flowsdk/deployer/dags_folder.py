@@ -132,7 +132,7 @@ class DagsFolder:
             deleted=tuple(path for path in stale if path not in kept),
             kept=kept,
         )
-        if not dry_run and (changes or (own is None and not self._holds_source(files))):
+        if changes and not dry_run:
             self._carry_out(files, changes, own, manifests)
         return changes
 
@@ -183,10 +183,6 @@ class DagsFolder:
 
     def _manifest(self, files: FlowFiles, contents: Mapping[str, str]) -> Manifest:
         return Manifest(files.flow, files.script, dict(contents), user_name(), utc_now())
-
-    def _holds_source(self, files: FlowFiles) -> bool:
-        """Whether all is there already, by other means: then it is not ours to manage."""
-        return self._content(files.script) == files.contents[files.script]
 
     def _content(self, path: str) -> bytes | None:
         try:
