@@ -18,7 +18,7 @@ _HOME = {
     "Error": "flowsdk.cards.components",
     "Markdown": "flowsdk.cards.components",
     "ProgressBar": "flowsdk.cards.components",
-    "Table": "flowsdk.cards.components",
+    "Table": "flowsdk.cards.table",
     "ValueBox": "flowsdk.cards.components",
     "Image": "flowsdk.cards.image",
     "VegaChart": "flowsdk.cards.chart",
@@ -40,9 +40,10 @@ if TYPE_CHECKING:
     from flowsdk.cards.base import MetaflowCard, MetaflowCardComponent, UserComponent
     from flowsdk.cards.builtin import BlankCard, DefaultCard, ErrorCard
     from flowsdk.cards.chart import VegaChart
-    from flowsdk.cards.components import Artifact, Error, Markdown, ProgressBar, Table, ValueBox
+    from flowsdk.cards.components import Artifact, Error, Markdown, ProgressBar, ValueBox
     from flowsdk.cards.image import Image
     from flowsdk.cards.reading import Card, CardContainer, get_cards
+    from flowsdk.cards.table import Table
     from flowsdk.cards.timeline import EventsTimeline
     from flowsdk.cards.viewers import JSONViewer, PythonCode, YAMLViewer
 

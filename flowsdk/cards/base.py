@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from flowsdk.cards.markup import escape, failure, short_repr, text_of
@@ -124,6 +125,8 @@ class BuiltinCard(MetaflowCard):
     """A card made of the facts about a task, without asking the client."""
 
     facts: TaskFacts | None = None
+    #: What the step holds, by name, for what can be shown as more than a line of text.
+    values: Mapping[str, Any] = MappingProxyType({})
 
 
 def card_types() -> dict[str, type[MetaflowCard]]:

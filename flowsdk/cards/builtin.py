@@ -5,12 +5,14 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from flowsdk.cards.base import BuiltinCard, MetaflowCard
+from flowsdk.cards.base import BuiltinCard, MetaflowCard, UserComponent, rendered
 from flowsdk.cards.dag import dag_svg
 from flowsdk.cards.facts import Source, TaskFacts
 from flowsdk.cards.highlight import python_html
+from flowsdk.cards.image import Image, is_picture
 from flowsdk.cards.markup import escape, failure
 from flowsdk.cards.page import page, section
+from flowsdk.cards.table import Table, is_frame
 from flowsdk.spec import ArtifactRef
 
 _UNITS = ("B", "KiB", "MiB", "GiB", "TiB")
@@ -58,6 +60,7 @@ class DefaultCard(BuiltinCard):
             parts.append(section("Parameters", f'<dl class="pairs">{rows}</dl>'))
         if facts.status != "running":
             parts.append(_artifacts(facts))
+            parts += _illustrations(self.values, facts)
         if facts.graph is not None:
             parts.append(section("Flow", dag_svg(facts.graph, facts.step), facts.graph.name))
         if facts.source is not None:
@@ -147,6 +150,21 @@ def _artifacts(facts: TaskFacts) -> str:
         f"<tbody>{rows}</tbody></table></div>"
     )
     return section("Artifacts", table, f"{count}, {size_text(total)}")
+
+
+def _illustrations(values: Mapping[str, Any], facts: TaskFacts) -> list[str]:
+    """The artifacts that are tables and pictures, each as what it is."""
+    found = []
+    for name in facts.artifacts:
+        value = values.get(name)
+        part: UserComponent | None = None
+        if is_frame(value):
+            part = Table.from_dataframe(value)
+        elif is_picture(value):
+            part = Image(value, label=name)
+        if part is not None:
+            found.append(section(name, rendered(part), facts.artifacts[name].preview or ""))
+    return found
 
 
 def _artifact(name: str, ref: ArtifactRef, own: str) -> str:

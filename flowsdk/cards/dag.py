@@ -14,13 +14,15 @@ if TYPE_CHECKING:
     from flowsdk.graph.model import Node
 
 _HEIGHT = 46
-_GAP_X, _GAP_Y = 54, 20
+_GAP_X, _GAP_Y = 58, 24
 _MARGIN = 14
 #: Average width of a character of the label's font, and what surrounds a label.
 _CHARACTER, _PADDING = 7.6, 30
 _NARROWEST, _WIDEST = 84, 210
 _LONGEST_LABEL = 22
 _SWEEPS = 6
+#: How far a wide drawing shrinks before it scrolls: the labels are to be read still.
+_SMALLEST = 0.65
 #: Extra room for what is drawn above and below the boxes.
 _ARC = 26
 
@@ -43,7 +45,7 @@ class _Place:
 
 
 def dag_svg(graph: FlowGraph, current: str | None = None) -> str:
-    """The drawing of a graph.
+    """The drawing of a graph that has steps.
 
     Args:
         graph: The graph.
@@ -54,7 +56,7 @@ def dag_svg(graph: FlowGraph, current: str | None = None) -> str:
         _sort(layers, lambda place: place.before)
         _sort(layers[::-1], lambda place: place.after)
     height = _position(layers)
-    width = max((place.x + place.width for place in places.values()), default=0) + _MARGIN
+    width = max(place.x + place.width for place in places.values()) + _MARGIN
     labels = {
         (node.name, target): str(case) for node in graph for case, target in node.cases.items()
     }
@@ -64,7 +66,7 @@ def dag_svg(graph: FlowGraph, current: str | None = None) -> str:
     total = height + _ARC * bool(back)
     return (
         f'<div class="scroll dag" tabindex="0"><svg role="img" aria-labelledby="dag-title dag-desc" '
-        f'width="{width:.0f}" height="{total:.0f}" viewBox="0 0 {width:.0f} {total:.0f}">'
+        f'style="min-width:{width * _SMALLEST:.0f}px" width="{width:.0f}" height="{total:.0f}" viewBox="0 0 {width:.0f} {total:.0f}">'
         f'<title id="dag-title">Steps of {escape(graph.name)}</title>'
         f'<desc id="dag-desc">{escape(_described(graph))}</desc>'
         f'<defs><marker id="arrow" viewBox="0 0 8 8" refX="7" refY="4" markerWidth="7" '
@@ -92,7 +94,7 @@ def _layered(
                 forward.append((name, target))
                 rank[target] = max(rank[target], rank[name] + 1)
     places = {name: _Place(name, rank[name], _width(graph[name])) for name in order}
-    layers: list[list[_Place]] = [[] for _ in range(max(rank.values(), default=0) + 1)]
+    layers: list[list[_Place]] = [[] for _ in range(max(rank.values()) + 1)]
     for place in places.values():
         layers[place.rank].append(place)
     edges = [_chain(places[source], places[target], layers) for source, target in forward]
@@ -128,7 +130,7 @@ def _mean(values: list[float], default: float) -> float:
 
 def _position(layers: list[list[_Place]]) -> float:
     """Give every place its coordinates; returns the height of the drawing."""
-    tallest = max((len(layer) for layer in layers), default=0)
+    tallest = max(len(layer) for layer in layers)
     pitch = _HEIGHT + _GAP_Y
     height = tallest * pitch - _GAP_Y + 2 * _MARGIN
     x = float(_MARGIN)
@@ -192,10 +194,13 @@ def _edge(chain: list[_Place], label: str | None) -> str:
         path += "H" + f"{x2:.1f}"
     text = ""
     if label is not None:
-        (x1, y1), (x2, y2) = points[1], points[2]
+        # Beside the arrow's head, unless other arrows end there too.
+        ends_alone = len(chain[-1].before) == 1
+        x, y = points[-2] if ends_alone else points[1]
+        x += -12 if ends_alone else 6
+        where = "last" if ends_alone else "first"
         text = (
-            f'<text class="case" x="{(x1 + x2) / 2:.1f}" y="{(y1 + y2) / 2 - 5:.1f}">'
-            f"{escape(_label(label))}</text>"
+            f'<text class="case {where}" x="{x:.1f}" y="{y - 6:.1f}">{escape(_label(label))}</text>'
         )
     return f'<path class="edge" d="{path}" marker-end="url(#arrow)"/>{text}'
 
@@ -204,7 +209,7 @@ def _arc(source: _Place, target: _Place, height: float) -> str:
     """An edge that leads back, below the boxes."""
     x1, x2 = source.x + source.width * 0.65, target.x + target.width * 0.35
     y1, y2 = source.y + _HEIGHT, target.y + _HEIGHT
-    low = max(y1, y2) + _ARC if source is target else height + _ARC - _MARGIN / 2
+    low = max(y1, y2) + _GAP_Y if source is target else height + _ARC - _MARGIN / 2
     return (
         f'<path class="edge back" d="M{x1:.1f} {y1:.1f}C{x1:.1f} {low:.1f} {x2:.1f} {low:.1f} '
         f'{x2:.1f} {y2:.1f}" marker-end="url(#arrow)"/>'

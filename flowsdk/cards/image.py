@@ -103,6 +103,16 @@ def _data_uri(image: Any) -> tuple[str | None, str]:
     return f"data:image/{kind};base64,{base64.b64encode(data).decode()}", ""
 
 
+def is_picture(value: object) -> bool:
+    """Whether a value is a picture by its type or, if it is bytes, by how it begins."""
+    if isinstance(value, bytes):
+        return image_kind(value) is not None
+    library = type(value).__module__.partition(".")[0]
+    return (library == "PIL" and hasattr(value, "save")) or (
+        library == "matplotlib" and hasattr(value, "savefig")
+    )
+
+
 def image_kind(data: bytes) -> str | None:
     """``png``, ``jpeg`` …, as in ``image/png``; None if the bytes are no picture."""
     for signature, kind in _SIGNATURES:

@@ -60,19 +60,25 @@ def to_html(text: str) -> str:
     return _blocks(lines, 0)
 
 
-def inline(text: str, depth: int = 0) -> str:
-    """The HTML of text within a block: emphasis, code, links."""
+def inline(text: str, depth: int = 0, *, linked: bool = False) -> str:
+    """The HTML of text within a block: emphasis, code, links.
+
+    Args:
+        text: The text.
+        depth: How many spans it is in.
+        linked: It is in a link, which can hold no other.
+    """
     found = []
     position = 0
     for match in _INLINE.finditer(text):
         found.append(escape(text[position : match.start()]))
-        found.append(_span(match, depth) if depth < _DEEPEST else escape(match[0]))
+        found.append(_span(match, depth, linked) if depth < _DEEPEST else escape(match[0]))
         position = match.end()
     found.append(escape(text[position:]))
     return "".join(found)
 
 
-def _span(match: re.Match[str], depth: int) -> str:
+def _span(match: re.Match[str], depth: int, linked: bool) -> str:
     kind = match.lastgroup or ""
     if kind == "escaped":
         return escape(match["escaped"])
@@ -81,14 +87,15 @@ def _span(match: re.Match[str], depth: int) -> str:
         padded = code.startswith(" ") and code.endswith(" ") and code.strip()
         return f"<code>{escape(code[1:-1] if padded else code)}</code>"
     if kind == "src":
-        return _picture(match["src"], match["alt"])
+        return _picture(match["src"], match["alt"], linked)
     if kind == "href":
-        return _link(match["href"], inline(match["label"], depth + 1))
+        label = inline(match["label"], depth + 1, linked=True)
+        return label if linked else _link(match["href"], label)
     if kind in ("auto", "url"):
-        return _link(match[kind], escape(match[kind]))
+        return escape(match[kind]) if linked else _link(match[kind], escape(match[kind]))
     if kind == "break":
         return "<br>\n"
-    return f"<{_WRAPPED[kind]}>{inline(match[kind], depth + 1)}</{_WRAPPED[kind]}>"
+    return f"<{_WRAPPED[kind]}>{inline(match[kind], depth + 1, linked=linked)}</{_WRAPPED[kind]}>"
 
 
 def _link(target: str, label: str) -> str:
@@ -98,10 +105,11 @@ def _link(target: str, label: str) -> str:
     return f'<a href="{escape(target)}"{elsewhere}>{label}</a>'
 
 
-def _picture(source: str, alt: str) -> str:
+def _picture(source: str, alt: str, linked: bool) -> str:
     if _PICTURE.fullmatch(source):
         return f'<img src="{escape(source)}" alt="{escape(alt)}">'
-    return _link(source, escape(alt or source))
+    label = escape(alt or source)
+    return label if linked else _link(source, label)
 
 
 def _blocks(lines: list[str], depth: int) -> str:

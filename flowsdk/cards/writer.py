@@ -141,7 +141,11 @@ class CardWriter:
             with _limited(attributes["timeout"]):
                 facts = finished_facts(result, type(self._task.flow), self._task.spec)
                 card = self._card(facts)
-                task = None if isinstance(card, BuiltinCard) else self._client_task(result)
+                task = None
+                if isinstance(card, BuiltinCard):
+                    card.values = self._task.flow._values()
+                else:
+                    task = self._client_task(result)
                 html = checked(card.render(task))
             self._store(html)
             if self._data is not None:
