@@ -48,6 +48,10 @@ _HOME = {
     "profile": "flowsdk.profiling",
     "schedule": "flowsdk.decorators.schedule",
     "secrets": "flowsdk.decorators.secrets",
+    "project": "flowsdk.decorators.project",
+    "trigger": "flowsdk.decorators.trigger",
+    "trigger_on_finish": "flowsdk.decorators.trigger",
+    "namespaced_event_name": "flowsdk.events",
     "Metaflow": "flowsdk.client",
     "Flow": "flowsdk.client",
     "Run": "flowsdk.client",
@@ -57,6 +61,7 @@ _HOME = {
     "metadata": "flowsdk.client",
     "get_metadata": "flowsdk.client",
     "default_metadata": "flowsdk.client",
+    "inspect_spin": "flowsdk.local.spin",
     "namespace": "flowsdk.client.namespaces",
     "get_namespace": "flowsdk.client.namespaces",
     "default_namespace": "flowsdk.client.namespaces",
@@ -98,11 +103,13 @@ if TYPE_CHECKING:
     from flowsdk.decorators.environment import environment
     from flowsdk.decorators.exit_hook import exit_hook
     from flowsdk.decorators.parallel import parallel, pytorch_parallel
+    from flowsdk.decorators.project import project
     from flowsdk.decorators.resources import resources
     from flowsdk.decorators.retry import retry
     from flowsdk.decorators.schedule import schedule
     from flowsdk.decorators.secrets import secrets
     from flowsdk.decorators.timeout import timeout
+    from flowsdk.decorators.trigger import trigger, trigger_on_finish
     from flowsdk.decorators.user.mutable import MutableFlow, MutableStep
     from flowsdk.decorators.user.mutators import FlowMutator, StepMutator
     from flowsdk.decorators.user.wrappers import (
@@ -112,8 +119,10 @@ if TYPE_CHECKING:
     )
     from flowsdk.deployer.deployed import DeployedFlow
     from flowsdk.deployer.flow_deployer import Deployer, NBDeployer
+    from flowsdk.events import namespaced_event_name
     from flowsdk.flow import FlowSpec
     from flowsdk.include_file import IncludeFile
+    from flowsdk.local.spin import inspect_spin
     from flowsdk.parameters import JSONType, JSONTypeClass, Parameter
     from flowsdk.runner.flow_runner import Runner
     from flowsdk.runner.notebook import NBRunner

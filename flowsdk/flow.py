@@ -259,11 +259,11 @@ def graph_of(flow: type[FlowSpec]) -> FlowGraph:
     from flowsdk.graph import FlowGraph
 
     prepared = prepare(flow)
-    source, graph = flow.__dict__.get("_flow_graph", (None, None))
-    if graph is None or source is not prepared:
-        graph = FlowGraph.from_flow(flow)
-        type.__setattr__(flow, "_flow_graph", (prepared, graph))
-    return graph
+    known: tuple[object, FlowGraph] | None = flow.__dict__.get("_flow_graph")
+    if known is None or known[0] is not prepared:
+        known = (prepared, FlowGraph.from_flow(flow))
+        type.__setattr__(flow, "_flow_graph", known)
+    return known[1]
 
 
 def constants_of(flow: type[FlowSpec]) -> dict[str, Any]:

@@ -11,6 +11,7 @@ from flowsdk.cli.commands import Command, CommandLine
 from flowsdk.cli.ending import exit_code
 from flowsdk.cli.parser import Parser
 from flowsdk.configs.options import add_config_options, take_config_options
+from flowsdk.decorators.project import add_project_options
 from flowsdk.exception import UsageError
 from flowsdk.flow import FlowSpec
 from flowsdk.identity import user_name
@@ -22,6 +23,7 @@ from flowsdk.version import VERSION
 COMMANDS = {
     "run": Command("flowsdk.cli.run", "run the flow here"),
     "resume": Command("flowsdk.cli.resume", "run what an earlier run has not done yet"),
+    "spin": Command("flowsdk.cli.spin", "run one task of an earlier run again, by itself"),
     "check": Command("flowsdk.cli.check", "look for problems in the flow (the default)"),
     "show": Command("flowsdk.cli.show", "show the steps of the flow"),
     "dump": Command("flowsdk.cli.dump", "print the artifacts of a task or of all tasks of a step"),
@@ -33,6 +35,7 @@ COMMANDS = {
     "airflow": Command("flowsdk.cli.airflow", "deploy the flow to Airflow, and run it there"),
     "output-dot": Command("flowsdk.cli.output_dot", "print the graph for Graphviz"),
     "output-raw": Command("flowsdk.cli.output_raw", "print all that is known of the steps"),
+    "completion": Command("flowsdk.cli.completion", "print the shell's completion of flow files"),
 }
 
 
@@ -56,8 +59,10 @@ def command_line(flow: type[FlowSpec]) -> CommandLine:
 
 
 def _execute(flow: type[FlowSpec], arguments: list[str]) -> int:
-    take_config_options(flow, arguments)  # before anything looks at the flow, which they may change
     line = command_line(flow)
+    if line.complete(arguments):
+        return 0
+    take_config_options(flow, arguments)  # before anything looks at the flow, which they may change
     args = line.parse(arguments)
     if line.answer(args):
         return 0
@@ -89,6 +94,7 @@ def _parser(flow: type[FlowSpec]) -> Parser:
                         help="add a decorator to every step, as retry or "
                         "resources:memory=8192; may be repeated")  # fmt: skip
     add_config_options(parser, flow)
+    add_project_options(parser, flow)
     _add_accepted_options(parser)
     return parser
 

@@ -18,6 +18,7 @@ from flowsdk.cli.check import validate
 from flowsdk.cli.progress import failure_text, reporter
 from flowsdk.exception import ParameterError, UsageError
 from flowsdk.flow import FlowSpec
+from flowsdk.local.hooks import call_exit_hooks
 from flowsdk.local.launchers import OnLines
 from flowsdk.local.run import LocalRun, RunOptions
 from flowsdk.parameters import collect_parameters, resolve_parameters
@@ -90,6 +91,8 @@ def options_of(args: argparse.Namespace) -> RunOptions:
         max_num_splits=args.max_num_splits,
         tags=tuple(args.tags),
         namespace=args.namespace,
+        branch=getattr(args, "branch", None),
+        production=getattr(args, "production", False),
         max_log_bytes=args.max_log_size * 1_000_000,
     )
 
@@ -111,9 +114,10 @@ def carry_out(args: argparse.Namespace, prepare: Callable[[OnLines], LocalRun]) 
         run = prepare(told.lines)
         _write_files(args, run)
         told.begin(run.run)
-        with _stopping_tasks_when_stopped():
+        with stopping_tasks_when_stopped():
             outcome = run.execute(told.listener())
         told.finish(outcome.succeeded)
+    call_exit_hooks(run, succeeded=outcome.succeeded)
     if outcome.succeeded:
         return 0
     sys.stderr.write(failure_text(outcome.failed))
@@ -121,7 +125,7 @@ def carry_out(args: argparse.Namespace, prepare: Callable[[OnLines], LocalRun]) 
 
 
 @contextmanager
-def _stopping_tasks_when_stopped() -> Iterator[None]:
+def stopping_tasks_when_stopped() -> Iterator[None]:
     """Within, SIGTERM and SIGHUP end the run as Ctrl-C does: no task outlives it."""
 
     def leave(number: int, _: FrameType | None) -> None:
@@ -137,11 +141,10 @@ def _stopping_tasks_when_stopped() -> Iterator[None]:
 
 def _write_files(args: argparse.Namespace, run: LocalRun) -> None:
     """Tell whoever waits for it which run this is."""
-    root = run.store.storage.root
     attributes = {
         "flow_name": run.run.flow,
         "run_id": run.run.run,
-        "metadata": root if "://" in root else f"local@{root}",
+        "metadata": run.metadata,
     }
     _write_at_once("--run-id-file", args.run_id_file, run.run.run)
     _write_at_once("--runner-attribute-file", args.runner_attribute_file, json.dumps(attributes))

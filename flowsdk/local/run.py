@@ -16,6 +16,7 @@ from flowsdk import package
 from flowsdk.configs import resolve_configs
 from flowsdk.datastore import FlowDatastore
 from flowsdk.decorators.base import StepDecorator
+from flowsdk.decorators.project import project_of
 from flowsdk.decorators.settings import StepSettings, step_settings
 from flowsdk.exception import UsageError
 from flowsdk.flow import FlowSpec, graph_of
@@ -46,6 +47,8 @@ class RunOptions:
         namespace: As in RunSpec.
         max_log_bytes: How much of what a task prints is kept, of tasks on this machine; None for
             everything.
+        branch: Of the flow's ``@project``; None for the user's own.
+        production: Whether it is the project's production branch.
     """
 
     root: str
@@ -55,6 +58,8 @@ class RunOptions:
     tags: tuple[str, ...] = ()
     namespace: str | None = None
     max_log_bytes: int | None = None
+    branch: str | None = None
+    production: bool = False
 
 
 @dataclass(frozen=True)
@@ -104,6 +109,7 @@ class LocalRun:
         }
         on_batch = [name for name, settings in self.settings.items() if settings.on_batch]
         _check_batch(self.graph, on_batch, options.root)
+        project = project_of(flow, options.branch, options.production)
         script = Path(sys.modules[flow.__module__].__file__ or "").resolve()
         code = None
         if on_batch:
@@ -125,12 +131,19 @@ class LocalRun:
                 f"python_version:{platform.python_version()}",
                 f"user:{user_name()}",
                 "runtime:local",
+                *(project.tags if project else ()),
             ),
             decorators=tuple(decorator.spec() for decorator in options.decorators),
             origin=f"{flow.__name__}/{origin.run.run}" if origin else None,
             configs=resolve_configs(flow),
         )
         self._launchers = self._make_launchers(flow, on_lines)
+
+    @property
+    def metadata(self) -> str:
+        """Where the client finds the run, as ``metadata()`` takes it."""
+        root = self.store.storage.root
+        return root if "://" in root else f"local@{root}"
 
     def execute(self, listener: Listener) -> RunOutcome:
         """Run all tasks."""

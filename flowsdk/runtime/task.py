@@ -41,7 +41,12 @@ def utc_now() -> str:
 
 
 def run_task(
-    spec: TaskSpec, flow: type[FlowSpec], store: FlowDatastore, lost: ErrorInfo | None = None
+    spec: TaskSpec,
+    flow: type[FlowSpec],
+    store: FlowDatastore,
+    lost: ErrorInfo | None = None,
+    *,
+    plain: bool = False,
 ) -> TaskResult:
     """Run one task and store its artifacts; the result is returned, not yet stored.
 
@@ -53,6 +58,7 @@ def run_task(
         store: The flow's datastore.
         lost: Why the process of this attempt has died, if it has: only what the step's decorators
             do about it is run then.
+        plain: Run the step without what its decorators do.
     """
     started_at = utc_now()
     try:
@@ -60,7 +66,7 @@ def run_task(
             tempfile.TemporaryDirectory(prefix="flowsdk-", ignore_cleanup_errors=True) as tempdir,
             interruptible(spec.step, spec.timeout_seconds),
         ):
-            return _Attempt(spec, flow, store, tempdir, lost).run(started_at)
+            return _Attempt(spec, flow, store, tempdir, lost, plain).run(started_at)
     except BaseException as error:  # noqa: BLE001  # user code may raise anything
         return failed_result(spec, describe(error), started_at)
     finally:
@@ -101,12 +107,14 @@ class _Attempt:
         store: FlowDatastore,
         tempdir: str,
         lost: ErrorInfo | None,
+        plain: bool,
     ) -> None:
         self.spec = spec
         self.flow = flow
         self.store = store
         self.tempdir = tempdir
         self.lost = lost
+        self.plain = plain
         self.node = graph_of(flow)[spec.step]
 
     def run(self, started_at: str) -> TaskResult:
@@ -126,7 +134,7 @@ class _Attempt:
         current._begin(spec, parameters, self.tempdir, self.flow)
         inputs = Inputs(self.flow, self.store, branches(parents)) if spec.is_join else None
         running = RunningTask(spec, obj, inputs, self.store, self.node, task, self.lost)
-        decorators = decorators_of(self.flow, spec.step, _added(spec))
+        decorators = [] if self.plain else decorators_of(self.flow, spec.step, _added(spec))
         try:
             result = self._execute(running, decorators, started_at)
         except Exception as error:  # noqa: BLE001  # user code may raise anything

@@ -1,0 +1,57 @@
+"""A storage on top of another one that it leaves as it is."""
+
+from __future__ import annotations
+
+import heapq
+from collections.abc import Iterator, Sequence
+from itertools import groupby
+
+from flowsdk.datastore.storage import Buffer, Storage
+from flowsdk.exception import KeyNotFound
+
+
+class LayeredStorage(Storage):
+    """Everything is written to the upper storage; what is not there is read from the lower one.
+
+    Args:
+        upper: Is changed.
+        lower: Is only read.
+    """
+
+    def __init__(self, upper: Storage, lower: Storage) -> None:
+        self._upper = upper
+        self._lower = lower
+        self.root = upper.root
+        self.remote = lower.remote
+
+    def read(self, key: str, start: int = 0, length: int | None = None) -> bytes:
+        try:
+            return self._upper.read(key, start, length)
+        except KeyNotFound:
+            return self._lower.read(key, start, length)
+
+    def view(self, key: str) -> memoryview:
+        try:
+            return self._upper.view(key)
+        except KeyNotFound:
+            return self._lower.view(key)
+
+    def write(self, key: str, parts: Sequence[Buffer], *, if_absent: bool = False) -> bool:
+        if if_absent and self._lower.exists(key):
+            return False
+        return self._upper.write(key, parts, if_absent=if_absent)
+
+    def delete(self, keys: Sequence[str]) -> None:
+        self._upper.delete(keys)
+
+    def exists(self, key: str) -> bool:
+        return self._upper.exists(key) or self._lower.exists(key)
+
+    def keys(self, prefix: str) -> Iterator[str]:
+        return (
+            key
+            for key, _ in groupby(heapq.merge(self._upper.keys(prefix), self._lower.keys(prefix)))
+        )
+
+    def children(self, prefix: str) -> list[str]:
+        return sorted({*self._upper.children(prefix), *self._lower.children(prefix)})
