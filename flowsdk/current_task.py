@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any
 
+from flowsdk.events import Trigger
+
 if TYPE_CHECKING:
     from flowsdk.client import Run, Task
     from flowsdk.spec import TaskSpec
@@ -17,7 +19,8 @@ class Current:
     username, tags, parameter_names, tempdir, is_running_flow``, the client's ``run`` and ``task``,
     ``graph`` (a dict) and ``trigger`` (None unless an event has started the run). Decorators add
     theirs: ``@project`` the ``project_name`` and more, ``@card`` the ``card``, ``@parallel`` the
-    ``parallel``. Under Airflow also ``logical_date``, ``data_interval_start``,
+    ``parallel``. In a job ``spot_termination_notice`` is the path of a file that appears when its
+    spot instance is about to be taken away. Under Airflow also ``logical_date``, ``data_interval_start``,
     ``data_interval_end``, ``run_after`` (ISO 8601 text or None) and ``dag_id``.
 
     Reading a fact that is not there raises AttributeError; ``current.get(name, default)`` does not,
@@ -65,8 +68,8 @@ class Current:
             flow: The flow class, for ``graph``.
         """
         self._facts = {
-            "trigger": None,
             **spec.facts,
+            "trigger": Trigger(spec.facts["trigger"]) if spec.facts.get("trigger") else None,
             "flow_name": spec.flow,
             "run_id": spec.run,
             "step_name": spec.step,
@@ -104,13 +107,13 @@ class Current:
 def _client_run(spec: TaskSpec) -> Run:
     from flowsdk.client import Run
 
-    return Run(f"{spec.flow}/{spec.run}")
+    return Run(f"{spec.flow}/{spec.run}", _namespace_check=False)
 
 
 def _client_task(spec: TaskSpec) -> Task:
     from flowsdk.client import Task
 
-    return Task(spec.pathspec)
+    return Task(spec.pathspec, _namespace_check=False)
 
 
 def _graph_of(flow: type) -> Callable[[], Mapping[str, Any]]:

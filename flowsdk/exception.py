@@ -350,6 +350,9 @@ class TagError(ClientError):
 
 
 #: Metaflow's names of these.
+MetaflowException = FlowException
+InvalidDecoratorAttribute = DecoratorError
+DuplicateFlowDecoratorException = DecoratorError
 MetaflowNotFound = NotFound
 MetaflowInvalidPathspec = InvalidPathspec
 MetaflowNamespaceMismatch = NamespaceMismatch

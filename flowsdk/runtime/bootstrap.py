@@ -9,6 +9,7 @@ import io
 import os
 import signal
 import sys
+from dataclasses import replace
 from pathlib import Path
 from types import FrameType
 
@@ -18,6 +19,7 @@ from flowsdk.runtime.errors import describe
 from flowsdk.runtime.load import load_flow
 from flowsdk.runtime.logs import LogLine
 from flowsdk.runtime.processes import TaskProcesses
+from flowsdk.runtime.spot import SpotWatch
 from flowsdk.runtime.task import failed_result, run_task, utc_now
 from flowsdk.spec import ErrorInfo, TaskResult, TaskSpec
 
@@ -39,6 +41,9 @@ def main(spec_json: bytes, package: str) -> int:
         sys.stderr.write(f"{spec.pathspec} attempt {spec.attempt} has {found.status} already.\n")
         return 0 if found.succeeded else 1
 
+    notice = Path(package, ".spot_termination_notice")
+    known = replace(spec, facts={**spec.facts, "spot_termination_notice": str(notice)})
+
     def target(lost: ErrorInfo | None) -> TaskResult:
         started_at = utc_now()
         os.environ.update(spec.environment)  # before the flow file is imported, which may look
@@ -48,7 +53,7 @@ def main(spec_json: bytes, package: str) -> int:
         except BaseException as error:  # noqa: BLE001  # importing the flow file is user code
             return failed_result(spec, describe(error), started_at)
         # A store of its own: connections must not be shared across the fork.
-        return run_task(spec, flow, FlowDatastore.at(spec.root, spec.flow), lost)
+        return run_task(known, flow, FlowDatastore.at(spec.root, spec.flow), lost)
 
     # When the host is lost Batch starts the job anew, and then this attempt is still to be run.
     processes = TaskProcesses(_echo, started_anew=True)
@@ -60,8 +65,10 @@ def main(spec_json: bytes, package: str) -> int:
     first_chunk = sum(1 for _ in store.log_chunks(spec.run, spec.ref)) if _is_retry() else 0
     processes.start(spec, store, target, first_chunk)
     results: list[TaskResult] = []
+    spot = SpotWatch(notice)
     while not results:
         results = processes.poll(0.25)
+        spot.poll()
     return 0 if results[0].succeeded else 1
 
 
