@@ -8,7 +8,9 @@ from typing import TYPE_CHECKING
 from airflow_flowprovider.dag_params import is_missing
 from airflow_flowprovider.mapping import unsupported
 from airflow_flowprovider.placeholders import is_placeholder
+from airflow_flowprovider.project import deployed_project
 from flowsdk.decorators.settings import flow_schedule
+from flowsdk.decorators.trigger import triggers_of
 from flowsdk.exception import ParameterError
 from flowsdk.lint import Problem, check
 from flowsdk.parameters import collect_parameters
@@ -47,7 +49,7 @@ def _parameter_problems(flow: type, graph: FlowGraph) -> Iterator[Problem]:
                 f"{parameter.default!r}, expected a value. Airflow's machine has no such module, and "
                 f"the default is needed there.",
             )
-        elif is_missing(parameter) and flow_schedule(flow) is not None:
+        elif is_missing(parameter) and (cause := _runs_by_itself(flow, parameter.name)):
             file, _, number = parameter.location.rpartition(":")
             yield Problem(
                 file,
@@ -55,5 +57,16 @@ def _parameter_problems(flow: type, graph: FlowGraph) -> Iterator[Problem]:
                 "",
                 "parameter",
                 f"Parameter {parameter.name!r} (flow {graph.name}): found no default, expected one "
-                f"in a flow with a @schedule, where nobody gives a value.",
+                f"in a flow with a {cause}, where nobody gives a value.",
             )
+
+
+def _runs_by_itself(flow: type, parameter: str) -> str:
+    """The decorator by which a flow may run without being given a parameter; empty if none does."""
+    if flow_schedule(flow) is not None:
+        return "@schedule"
+    triggers = triggers_of(flow, deployed_project(flow))
+    if triggers.flows:
+        return "@trigger_on_finish"
+    gives = [parameter in event.parameters for event in triggers.events]
+    return "@trigger" if gives and not any(gives) else ""

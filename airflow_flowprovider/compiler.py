@@ -11,17 +11,22 @@ from collections.abc import Mapping
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
-from airflow.sdk import DAG, CronTriggerTimetable, task_group
+from airflow.sdk import DAG, task_group
 
+from airflow_flowprovider.assets import flow_asset, schedule_of
 from airflow_flowprovider.checks import problems_of
 from airflow_flowprovider.config import ProviderConfig
 from airflow_flowprovider.dag_params import dag_params
 from airflow_flowprovider.mapping import ForeachGroup, foreach_groups
 from airflow_flowprovider.operators.labels import LABEL_VARIABLE
 from airflow_flowprovider.operators.step import FlowStepOperator
-from flowsdk.decorators.settings import flow_schedule, step_settings
+from airflow_flowprovider.placeholders import described
+from airflow_flowprovider.project import deployed_project
+from flowsdk.decorators.settings import step_settings
+from flowsdk.decorators.trigger import triggers_of
 from flowsdk.exception import FlowLintError, UsageError
 from flowsdk.flow import graph_of
+from flowsdk.registry import mark_deployed
 
 if TYPE_CHECKING:
     from flowsdk.flow import FlowSpec
@@ -56,39 +61,40 @@ def flow_dag(flow: type[FlowSpec], **dag_kwargs: Any) -> DAG:
 
 def compile_flow(flow: type[FlowSpec], **dag_kwargs: Any) -> DAG:
     """As :func:`flow_dag`, for whoever registers the DAG himself."""
+    mark_deployed(flow)
     graph = graph_of(flow)
     problems = problems_of(flow, graph)
     if problems:
         raise FlowLintError(problems)
     # Otherwise leaving the `with` block would register it, whoever asked for it.
-    with DAG(**{"auto_register": False, **_dag_arguments(flow, graph, dag_kwargs)}) as dag:
-        _Tasks(flow, graph).add()
+    config = ProviderConfig.load()
+    arguments = _dag_arguments(flow, graph, dag_kwargs, config)
+    with DAG(**{"auto_register": False, **arguments}) as dag:
+        _Tasks(flow, graph, config, dag.dag_id).add()
     return dag
 
 
 def _dag_arguments(
-    flow: type[FlowSpec], graph: FlowGraph, given: Mapping[str, Any]
+    flow: type[FlowSpec], graph: FlowGraph, given: Mapping[str, Any], config: ProviderConfig
 ) -> dict[str, Any]:
-    name = flow.__name__
+    project = deployed_project(flow, config)
+    name = project.flow_name(flow.__name__) if project else flow.__name__
     if given.get("dag_id", name) != name:
         # Runs are stored under the flow's name and the run's id: two DAGs would share them.
         raise UsageError(
-            f"DAG of flow {name}: found dag_id={given['dag_id']!r}, expected none or {name!r}. For "
+            f"DAG of flow {flow.__name__}: found dag_id={given['dag_id']!r}, expected none or {name!r}. For "
             f"a DAG of another name, subclass the flow under that name."
         )
-    schedule = flow_schedule(flow)
-    timetable = schedule and CronTriggerTimetable(
-        schedule.cron, timezone=schedule.timezone or "UTC"
-    )
+    from_events = {name for event in triggers_of(flow, project).events for name in event.parameters}
     return {
         "dag_id": name,
         "description": graph.doc.split("\n", 1)[0] or None,
-        "doc_md": _markdown(graph.doc),
-        "schedule": timetable,
+        "doc_md": _markdown(described(graph.doc)),
+        "schedule": schedule_of(flow, project),
         "catchup": False,
         **given,
-        "params": {**dag_params(flow), **(given.get("params") or {})},
-        "tags": ["flow", *(given.get("tags") or ())],
+        "params": {**dag_params(flow, from_events), **(given.get("params") or {})},
+        "tags": ["flow", *(project.tags[:1] if project else ()), *(given.get("tags") or ())],
     }
 
 
@@ -100,10 +106,13 @@ def _markdown(doc: str) -> str | None:
 class _Tasks:
     """The tasks of the DAG whose ``with`` block is open."""
 
-    def __init__(self, flow: type[FlowSpec], graph: FlowGraph) -> None:
+    def __init__(
+        self, flow: type[FlowSpec], graph: FlowGraph, config: ProviderConfig, dag_id: str
+    ) -> None:
         self._flow = flow
         self._graph = graph
-        self._infrastructure_retries = ProviderConfig.load().infrastructure_retries
+        self._config = config
+        self._dag_id = dag_id
         self._operators: dict[str, FlowStepOperator] = {}
 
     def add(self) -> None:
@@ -136,7 +145,10 @@ class _Tasks:
             task_id=node.name,
             flow=self._flow,
             step=node.name,
-            retries=settings.retry_times + self._infrastructure_retries,
+            config=self._config,
+            # What waits for the flow waits for this.
+            outlets=[flow_asset(self._dag_id)] if not node.next else [],
+            retries=settings.retry_times + self._config.infrastructure_retries,
             retry_delay=delay if settings.retry_times else _RETRY_DELAY,
             doc_md=_markdown(node.doc),
             map_index_template=_LABEL_TEMPLATE if node.foreaches else None,

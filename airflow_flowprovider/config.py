@@ -83,6 +83,12 @@ CONFIG_OPTIONS: dict[str, dict[str, Any]] = {
         "2",
         "integer",
     ),
+    "project_branch": _option(
+        "Branch in which flows with @project are deployed here that name none: prod, prod.<name>, "
+        "test.<name> or user.<name>. It is a part of their DAGs' names.",
+        "prod",
+        example="test.nightly",
+    ),
     "log_group": _option(
         "CloudWatch log group of the containers, shown when a job ends before it could write a log.",
         "/aws/batch/job",
@@ -109,6 +115,7 @@ class ProviderConfig:
     poll_interval_min: float
     poll_interval_max: float
     infrastructure_retries: int
+    project_branch: str
     log_group: str
 
     @classmethod

@@ -2,18 +2,27 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
+
 from airflow.sdk import Param
 
 from flowsdk.parameters import Parameter, collect_parameters, convert, json_schema
 
 
-def dag_params(flow: type) -> dict[str, Param]:
+def dag_params(flow: type, from_events: Collection[str] = ()) -> dict[str, Param]:
     """The ``Param`` of each parameter of a flow, by name.
+
+    Args:
+        flow: The flow class.
+        from_events: Parameters that the events give which the flow waits for.
 
     Raises:
         ParameterError: Parameters are malformed, or their defaults do not fit them.
     """
-    return {name: _param(parameter) for name, parameter in collect_parameters(flow).items()}
+    return {
+        name: _param(parameter, name in from_events)
+        for name, parameter in collect_parameters(flow).items()
+    }
 
 
 def is_missing(parameter: Parameter) -> bool:
@@ -21,10 +30,13 @@ def is_missing(parameter: Parameter) -> bool:
     return parameter.required and parameter.default is None
 
 
-def _param(parameter: Parameter) -> Param:
-    schema = json_schema(parameter)
+def _param(parameter: Parameter, from_event: bool) -> Param:
     if is_missing(parameter):
-        return Param(**schema)
+        # Airflow lets no DAG with a schedule have a Param without a value; the run asks for one.
+        if from_event:
+            return Param(None, **json_schema(parameter, nullable=True))
+        return Param(**json_schema(parameter))
     # A default that is a function is called when a run starts, in the operator of the start step.
     default = None if callable(parameter.default) else parameter.default
+    schema = json_schema(parameter)
     return Param(None if default is None else convert(parameter, default), **schema)

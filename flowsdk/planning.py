@@ -10,6 +10,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
+from flowsdk.decorators.project import ProjectSettings
 from flowsdk.spec import ForeachFrame, RunSpec, Splits, TaskRef, TaskSpec
 
 if TYPE_CHECKING:
@@ -114,6 +115,7 @@ def task_spec(
         facts: What the launcher knows and ``current`` shows.
         iteration: How often a step that loops to itself has run before in the same place.
     """
+    project = ProjectSettings.of_tags(run.system_tags)
     return TaskSpec(
         flow=run.flow,
         run=run.run,
@@ -135,7 +137,11 @@ def task_spec(
         timeout_seconds=settings.timeout_seconds,
         environment=dict(settings.environment),
         origin_run=run.origin.partition("/")[2] if run.origin else None,
-        facts={**gang_facts(foreach), **(facts or {})},
+        facts={
+            **gang_facts(foreach),
+            **(project.facts(run.flow) if project else {}),
+            **(facts or {}),
+        },
         iteration=iteration,
         decorators=run.decorators,
         configs=dict(run.configs),

@@ -11,6 +11,8 @@ from typing import Any
 
 from airflow.sdk.exceptions import AirflowFailException
 
+from airflow_flowprovider.assets import event_parameters, trigger_facts
+from airflow_flowprovider.project import deployed_project
 from flowsdk import package
 from flowsdk.configs import resolve_configs
 from flowsdk.datastore import FlowDatastore, keys
@@ -53,7 +55,18 @@ def start_run(flow: type[FlowSpec], store: FlowDatastore, context: Mapping[str, 
 
 
 def _require_same_run(found: RunSpec, store: FlowDatastore, context: Mapping[str, Any]) -> None:
-    """Refuse what a deleted run of the same id has left: its results would pass for this run's."""
+    """Refuse what a deleted run of the same id has left: its results would pass for this run's.
+
+    Or what another DAG of the same flow has, as ``@project`` makes one for each branch.
+    """
+    other = {tag for tag in found.system_tags if tag.startswith("dag_id:")}
+    own = f"dag_id:{context['ti'].dag_id}"
+    if other and own not in other:
+        raise AirflowFailException(
+            f"Run {found.run} of flow {store.flow}: found that of DAG "
+            f"{other.pop().removeprefix('dag_id:')}, expected none. Let the branches of a project "
+            f"keep their data apart ([flowprovider] datastore), or use another run id."
+        )
     began = getattr(context["dag_run"], "start_date", None)
     first_try = context["ti"].try_number == 1
     if first_try and began and datetime.fromisoformat(found.created_at) < began:
@@ -85,11 +98,14 @@ def facts(context: Mapping[str, Any]) -> dict[str, Any]:
         "dag_id": context["ti"].dag_id,
         "try_number": context["ti"].try_number,
         "run_type": None if run_type is None else str(getattr(run_type, "value", run_type)),
+        **({"trigger": events} if (events := trigger_facts(context)) else {}),
     }
 
 
 def _new_run(flow: type[FlowSpec], store: FlowDatastore, context: Mapping[str, Any]) -> RunSpec:
     given = {name: context["params"].get(name) for name in collect_parameters(flow)}
+    project = deployed_project(flow)
+    given |= event_parameters(flow, project, context)
     parameters = resolve_parameters(flow, given, env={}, ds_type="s3")
     script = Path(sys.modules[flow.__module__].__file__ or "")
     built = package.build(script, _bundle_root(script, context.get("dag")))
@@ -111,6 +127,7 @@ def _new_run(flow: type[FlowSpec], store: FlowDatastore, context: Mapping[str, A
             "runtime:airflow",
             f"dag_id:{dag_id}",
             f"run_type:{run_type}",
+            *(project.tags if project else ()),
         ),
         configs=resolve_configs(flow),
     )

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, NoReturn
 
 from airflow.sdk import BaseOperator
 
+from airflow_flowprovider.assets import announce_end
 from airflow_flowprovider.config import ProviderConfig
 from airflow_flowprovider.links import JOB_KEY, BatchJobLink, CloudWatchLogLink, job_xcom
 from airflow_flowprovider.operators.completion import conclude, outcome
@@ -50,6 +51,7 @@ class FlowStepOperator(BaseOperator):
     Args:
         flow: The flow class.
         step: Name of the step.
+        config: The provider's settings, where they have been read already for all of a DAG.
         **kwargs: Of ``BaseOperator``.
     """
 
@@ -58,12 +60,19 @@ class FlowStepOperator(BaseOperator):
     operator_extra_links = (BatchJobLink(), CloudWatchLogLink())
     ui_color = "#e8f1fb"
 
-    def __init__(self, *, flow: type[FlowSpec], step: str, **kwargs: Any) -> None:
+    def __init__(
+        self,
+        *,
+        flow: type[FlowSpec],
+        step: str,
+        config: ProviderConfig | None = None,
+        **kwargs: Any,
+    ) -> None:
         super().__init__(**kwargs)
         self.flow = flow
         self.step = step
         self.pathspec = f"{flow.__name__}/{{{{ run_id }}}}/{step}"
-        self.job = _job_overview(self.settings, ProviderConfig.load())
+        self.job = _job_overview(self.settings, config or ProviderConfig.load())
         self._job_id: str | None = None
         self._killed = False
         self._executing = False
@@ -267,7 +276,7 @@ class FlowStepOperator(BaseOperator):
             self._push_job(ti, launch.job_id, state.log_stream if state else None)
         result = outcome(self.store, spec, log, self._show, state, self._open_logs)
         tries = Tries.of(ti, self.retries or 0)
-        return conclude(
+        indices = conclude(
             ti,
             self.store,
             result,
@@ -275,6 +284,9 @@ class FlowStepOperator(BaseOperator):
             lambda: self._launcher.failures(spec, tries),
             self.settings.retry_times,
         )
+        if self.outlets:
+            announce_end(context, ti.dag_id, f"{spec.flow}/{spec.run}")
+        return indices
 
     @cached_property
     def _launcher(self) -> Launcher:

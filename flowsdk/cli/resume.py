@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from typing import Any, NoReturn
 
 from flowsdk.cli.run import add_run_options, carry_out, options_of
-from flowsdk.exception import UsageError
+from flowsdk.exception import ConfigError, UsageError
 from flowsdk.flow import FlowSpec
 from flowsdk.local.resume import resume
 from flowsdk.parameters import collect_parameters
@@ -22,7 +22,11 @@ def add_arguments(parser: argparse.ArgumentParser, flow: type[FlowSpec]) -> None
                         help="the run to resume, also one under Airflow (default: the newest run "
                         "of a laptop)")  # fmt: skip
     add_run_options(parser)
-    for parameter in collect_parameters(flow).values():
+    try:
+        parameters = collect_parameters(flow)
+    except ConfigError:  # a Config may have no value here: those of the resumed run will be taken
+        return
+    for parameter in parameters.values():
         parser.add_argument(f"--{parameter.name}", action=_Refuse, help=argparse.SUPPRESS)
 
 

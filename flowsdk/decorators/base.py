@@ -128,7 +128,7 @@ class StepDecorator(Decorator):
         return f"{self.name}:{json.dumps(given, sort_keys=True)}" if given else self.name
 
     @classmethod
-    def decorate(cls, function: Any = None, **attributes: Any) -> Any:
+    def decorate(cls, function: Any = None, /, **attributes: Any) -> Any:
         """What ``@name`` and ``@name(…)`` call."""
         if function is not None:
             return cls(**attributes).attach(function)
@@ -158,7 +158,7 @@ class FlowDecorator(Decorator):
         return flow
 
     @classmethod
-    def decorate(cls, flow: Any = None, **attributes: Any) -> Any:
+    def decorate(cls, flow: Any = None, /, **attributes: Any) -> Any:
         """What ``@name`` and ``@name(…)`` call."""
         if flow is not None:
             return cls(**attributes).attach(flow)

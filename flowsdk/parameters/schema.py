@@ -12,11 +12,15 @@ _TYPES: dict[Any, str] = {str: "string", int: "integer", float: "number", bool: 
 _ANY = ["object", "array", "string", "number", "boolean"]
 
 
-def json_schema(parameter: Parameter) -> dict[str, Any]:
+def json_schema(parameter: Parameter, nullable: bool = False) -> dict[str, Any]:
     """The JSON schema of a parameter's value, as Airflow's ``Param`` wants it.
 
     It allows None where the run finds the value out: if nothing is required, or if the default is a
     function.
+
+    Args:
+        parameter: The parameter.
+        nullable: Allow None all the same.
     """
     kind = _TYPES.get(parameter.type, _ANY)
     schema: dict[str, Any] = {"title": parameter.name}
@@ -33,7 +37,7 @@ def json_schema(parameter: Parameter) -> dict[str, Any]:
         target["minimum"] = parameter.min
     if parameter.max is not None:
         target["maximum"] = parameter.max
-    if callable(parameter.default) or (parameter.default is None and not parameter.required):
+    if nullable or callable(parameter.default) or (parameter.default is None and not parameter.required):
         types = schema["type"] if isinstance(schema["type"], list) else [schema["type"]]
         schema["type"] = ["null", *types]
         if "enum" in schema:

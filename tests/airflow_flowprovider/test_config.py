@@ -24,6 +24,7 @@ def test_defaults() -> None:
         poll_interval_min=2.0,
         poll_interval_max=10.0,
         infrastructure_retries=2,
+        project_branch="prod",
         log_group="/aws/batch/job",
     )
 
