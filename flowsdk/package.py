@@ -57,11 +57,13 @@ def build(flow_file: Path, root: Path | None = None) -> CodePackage:
     found = local_files(flow_file, root)
     sdk = Path(flowsdk.__file__).resolve().parent
     drawing = sdk / "cards" / "assets"  # large, and of use to cards with charts alone
-    left_out = () if _makes_charts(found.values()) else (drawing,)
+    left_out = {sdk / "tutorials"}
+    if not _makes_charts(found.values()):
+        left_out.add(drawing)
     found |= {
         f"flowsdk/{path.relative_to(sdk).as_posix()}": path
         for path in _all_files(sdk)
-        if path.parent not in left_out
+        if left_out.isdisjoint(path.parents)
     }
     data = _archive(found)
     return CodePackage(

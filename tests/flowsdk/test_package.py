@@ -53,6 +53,7 @@ def test_what_is_packed(folder: Path) -> None:
     assert built.script == "flow.py"
     assert "flowsdk/runtime/bootstrap.py" in built.files
     assert not [name for name in built.files if name.endswith(".pyc")]
+    assert not [name for name in built.files if name.startswith("flowsdk/tutorials/")]
 
 
 def test_equal_code_gives_equal_bytes(folder: Path) -> None:
