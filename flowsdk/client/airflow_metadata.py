@@ -155,8 +155,8 @@ class AirflowMetadata(MetadataProvider):
         """Those of a page of runs that have all of the tags."""
         undecided = [info.run for info in infos if not tags.issubset(_user_tags(info))]
         rows: Mapping[str, TagsRow] = self._xcoms.read_tags(flow, undecided)
-        chosen = set(undecided) - {run for run, row in rows.items() if tags <= row.tags.all}
-        return [info for info in infos if info.run not in chosen]
+        left_out = set(undecided) - {run for run, row in rows.items() if tags <= row.tags.all}
+        return [info for info in infos if info.run not in left_out]
 
     def _start_step(self, flow: str, run: str) -> str:
         steps = self.steps(flow, run)

@@ -6,6 +6,7 @@ import os
 import time
 from collections import defaultdict
 from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Any
 
 from flowsdk.client.airflow_api import PAGE, AirflowApi
@@ -14,13 +15,27 @@ from flowsdk.client.airflow_xcoms import FlowXComs
 from flowsdk.client.datastore_metadata import DatastoreMetadata
 
 _INSTANCES = "/api/v2/dags/~/dagRuns/~/taskInstances/list"
-#: Of so many task instances at most is read ahead; runs that have more are read one by one.
+#: So many runs, with so many task instances at most, are read together.
+_AHEAD_RUNS = 100
 _AHEAD = 2000
 #: How long what was read ahead waits for somebody to ask for it, in seconds.
 _AHEAD_SECONDS = 60.0
 _KEPT = 64
 
 RunKey = tuple[str, str]
+
+
+@dataclass
+class _Listing:
+    """Runs of a flow that somebody is going through.
+
+    Attributes:
+        runs: Those that have not been read, in the order of the listing.
+        together: How many of them to read at once.
+    """
+
+    runs: list[str]
+    together: int = _AHEAD_RUNS
 
 
 class Snapshots:
@@ -45,12 +60,11 @@ class Snapshots:
         self.fresh_seconds = fresh_seconds
         self._kept: dict[RunKey, tuple[float, Snapshot]] = {}
         self._ahead: dict[RunKey, tuple[float, Snapshot]] = {}
-        #: Flow → runs that somebody is going through, in that order.
-        self._listed: dict[str, list[str]] = {}
+        self._listings: dict[str, _Listing] = {}
 
     def will_be_asked(self, flow: str, runs: Sequence[str]) -> None:
         """Say that somebody goes through these runs and may look into each."""
-        self._listed[flow] = list(runs)
+        self._listings.setdefault(flow, _Listing([])).runs = list(runs)
 
     def of(self, flow: str, run: str) -> Snapshot:
         """The tasks of a run."""
@@ -95,20 +109,22 @@ class Snapshots:
 
     def _read_ahead(self, flow: str, run: str) -> Snapshot | None:
         """Read a run together with those that come after it; None if that does not pay."""
-        listed = self._listed.get(flow, [])
-        if run not in listed:
+        listing = self._listings.get(flow)
+        if listing is None or run not in listing.runs:
             return None
         # What came before has been passed by.
-        runs = listed[listed.index(run) :]
-        del self._listed[flow]
+        waiting = listing.runs[listing.runs.index(run) :]
+        runs, listing.runs = waiting[: listing.together], waiting[listing.together :]
         if len(runs) < 2:
             return None
         body = _filter(flow, runs)
         instances = self._api.only_page(_INSTANCES, "task_instances", body, _AHEAD)
         if instances is None:
+            listing.runs, listing.together = waiting[1:], max(1, listing.together // 4)
             return None
         rows = self._xcoms.read(flow, runs)
-        if rows is None:
+        if rows is None:  # without the plugin each XCom is a request, wanted or not
+            listing.runs = []
             return None
         by_run: dict[str, list[Any]] = defaultdict(list)
         for instance in instances:

@@ -12,6 +12,7 @@ from flowsdk.client.metadata import RunInfo, State, TaskInfo
 from flowsdk.client.objects import Container, Freshness, View, parse_time
 from flowsdk.client.tasks import Task
 from flowsdk.datastore.tags import RunTags
+from flowsdk.events import Trigger
 from flowsdk.spec import RunSpec
 
 
@@ -89,12 +90,13 @@ class Run(Container["Step"]):
         return MetaflowCode.of(spec, self._provider.store(*self._parts)) if spec else None
 
     @property
-    def trigger(self) -> Any:
-        """The events that started the run; None if none did."""
+    def trigger(self) -> Trigger | None:
+        """The events that started the run; None if none did, and until it has begun."""
         steps = self._provider.steps(*self._parts)
         task = self[steps[-1]].task if steps else None
         spec = task._spec() if task else None
-        return spec.facts.get("trigger") if spec else None
+        events = spec.facts.get("trigger") if spec else None
+        return Trigger(events) if events else None
 
     # -- what it left behind
 

@@ -108,6 +108,17 @@ def test_tasks_that_run_in_the_process_of_the_run_have_no_package(runs: Recorded
     assert run["start"].task.code is None  # type: ignore[union-attr]
 
 
+def test_what_has_started_a_run(own_root: str, recorded: Recorded) -> None:
+    spec = store_at(recorded.root).read_spec(recorded.good, TaskRef("start", "0", 0))
+    run = Run(f"HelloFlow/{recorded.good}")
+    assert run.trigger is None, "it has not begun"
+    event = {"name": "data_ready", "id": "1", "timestamp": 0.0, "type": "event"}
+    store_at(own_root).write_spec(replace(spec, facts={"trigger": [event]}))
+    assert run.trigger
+    assert run.trigger.event
+    assert run.trigger.event.name == "data_ready"
+
+
 def test_no_event_has_started_a_run(runs: Recorded) -> None:
     assert Run(f"HelloFlow/{runs.good}").trigger is None
 
