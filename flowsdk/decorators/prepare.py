@@ -7,10 +7,12 @@ that is ready is left alone.
 
 from __future__ import annotations
 
+import os
 import sys
 import traceback
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from flowsdk.decorators.base import FlowDecorator, StepDecorator
@@ -19,6 +21,8 @@ from flowsdk.exception import DecoratorError, FlowException
 
 if TYPE_CHECKING:
     from flowsdk.decorators.user.mutators import FlowMutator
+
+_FLOWSDK = str(Path(__file__).parents[1]) + os.sep
 
 D = TypeVar("D", FlowDecorator, StepDecorator)
 
@@ -121,14 +125,14 @@ class _Preparation:
     def _mutate_flow(self, mutator: FlowMutator, *, early: bool) -> None:
         from flowsdk.decorators.user.mutable import MutableFlow
 
-        mutable = MutableFlow(self._draft, early=early, by=mutator.name)
+        mutable = MutableFlow(self._draft, early=early)
         act = mutator.pre_mutate if early else mutator.mutate
         self._call(lambda: act(mutable), f"@{mutator.name}.{act.__name__}")
 
     def _mutate_step(self, mutator: Any, step: str, *, early: bool) -> None:
         from flowsdk.decorators.user.mutable import MutableFlow
 
-        flow = MutableFlow(self._draft, early=early, by=mutator.name)
+        flow = MutableFlow(self._draft, early=early)
         act = mutator.pre_mutate if early else mutator.mutate
         self._call(lambda: act(flow.step(step)), f"@{mutator.name}.{act.__name__} (step {step!r})")
 
@@ -140,13 +144,13 @@ class _Preparation:
         """Call a user's code; what it raises names it and its line."""
         try:
             return act()
-        except FlowException:
-            raise
         except Exception as error:
-            frame = traceback.extract_tb(error.__traceback__)[-1]
+            frames = traceback.extract_tb(error.__traceback__)
+            own = [frame for frame in frames if not frame.filename.startswith(_FLOWSDK)]
+            where = own[-1] if own else frames[-1]
+            said = error if isinstance(error, FlowException) else f"{type(error).__name__}: {error}"
             raise DecoratorError(
-                f"{what} of flow {self._flow.__name__} ({frame.filename}:{frame.lineno}) raised "
-                f"{type(error).__name__}: {error}"
+                f"{what} of flow {self._flow.__name__} ({where.filename}:{where.lineno}): {said}"
             ) from error
 
     def _ordered(self, step: str, decorators: Sequence[StepDecorator]) -> tuple[StepDecorator, ...]:

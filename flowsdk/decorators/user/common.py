@@ -137,7 +137,8 @@ def find_class(name: str, others: Iterable[str] = ()) -> Callable[..., StepDecor
     if module_name:
         return _import_class(module_name, attribute)
     short = [*others, *(full.rpartition(".")[2] for full in _classes)]
-    raise DecoratorError(f"There is no step decorator {name!r}.{did_you_mean(name, short)}")
+    near = did_you_mean(name, short) or f" Expected {', '.join(short)}, or package.module.name."
+    raise DecoratorError(f"There is no step decorator {name!r}.{near}")
 
 
 def _import_class(module_name: str, attribute: str) -> Callable[..., StepDecorator]:
@@ -147,11 +148,15 @@ def _import_class(module_name: str, attribute: str) -> Callable[..., StepDecorat
         raise DecoratorError(
             f"Step decorator {module_name}.{attribute}: {error}. Write --with package.module.name."
         ) from error
-    found = getattr(module, attribute, None)
+    if not hasattr(module, attribute):
+        raise DecoratorError(
+            f"Module {module_name} has no step decorator {attribute!r}."
+            f"{did_you_mean(attribute, vars(module))}"
+        )
+    found = getattr(module, attribute)
     kind = getattr(found, "__self__", found)  # of flowsdk's kind, `name = Name.decorate`
     if isinstance(kind, type) and issubclass(kind, StepDecorator):
         return kind
     raise DecoratorError(
         f"Step decorator {module_name}.{attribute}: found {found!r}, expected a step decorator."
-        f"{did_you_mean(attribute, vars(module))}"
     )

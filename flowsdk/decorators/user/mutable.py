@@ -29,15 +29,14 @@ class _Mutable:
     ERROR = 2
     OVERRIDE = 3
 
-    def __init__(self, draft: Draft, *, early: bool, by: str) -> None:
+    def __init__(self, draft: Draft, *, early: bool) -> None:
         self._draft = draft
         self._early = early
-        self._by = by
 
     def _require_early(self, what: str) -> None:
         if not self._early:
             raise DecoratorError(
-                f"@{self._by} {what} in mutate(), where that is too late. Do it in pre_mutate()."
+                f"{what} in mutate(), where that is too late. Do it in pre_mutate()."
             )
 
     def _insert(self, present: list[D], new: D, duplicates: int, where: str) -> D | None:
@@ -48,10 +47,10 @@ class _Mutable:
             if duplicates == self.IGNORE:
                 return None
             if duplicates == self.ERROR:
-                raise DecoratorError(f"@{self._by} adds @{new.name} to {where}, which has one.")
+                raise DecoratorError(f"found @{new.name} on {where} already.")
             if duplicates != self.OVERRIDE:
                 raise DecoratorError(
-                    f"@{self._by}: duplicates={duplicates!r}, expected IGNORE, ERROR or OVERRIDE."
+                    f"duplicates={duplicates!r}, expected IGNORE, ERROR or OVERRIDE."
                 )
             present[:] = [other for other in present if other.name != new.name]
         present.insert(0, new)
@@ -65,17 +64,16 @@ class MutableStep(_Mutable):
         draft: The flow.
         name: Name of the step.
         early: Whether this is ``pre_mutate``.
-        by: Name of the mutator.
     """
 
-    def __init__(self, draft: Draft, name: str, *, early: bool, by: str) -> None:
-        super().__init__(draft, early=early, by=by)
+    def __init__(self, draft: Draft, name: str, *, early: bool) -> None:
+        super().__init__(draft, early=early)
         self.name = name
 
     @property
     def flow(self) -> MutableFlow:
         """The flow that the step belongs to."""
-        return MutableFlow(self._draft, early=self._early, by=self._by)
+        return MutableFlow(self._draft, early=self._early)
 
     @property
     def decorator_specs(self) -> Iterator[DecoratorSpec]:
@@ -167,7 +165,7 @@ class MutableStep(_Mutable):
         for key in reject_if or ():
             if given.get(key) is not None:
                 raise DecoratorError(
-                    f"@{self._by}: step {self.name!r} has @{name}({key}={given[key]!r}), which does "
+                    f"step {self.name!r} has @{name}({key}={given[key]!r}), which does "
                     f"not go together. Remove one of the two."
                 )
         self.remove_decorator(name)
@@ -186,7 +184,7 @@ class MutableStep(_Mutable):
                 return parse_spec(wanted, STEP_DECORATORS)
         kind = getattr(wanted, "__self__", wanted)
         if not (isinstance(kind, type) and issubclass(kind, StepDecorator)):
-            raise DecoratorError(f"@{self._by}: found {wanted!r}, expected a decorator of steps.")
+            raise DecoratorError(f"found {wanted!r}, expected a decorator of steps.")
         if args and not issubclass(kind, OwnStepDecorator):
             raise DecoratorError(f"@{kind.name} takes keyword arguments only, found {args!r}.")
         return kind(*args, **kwargs)
@@ -200,7 +198,6 @@ class MutableFlow(_Mutable):
     Args:
         draft: The flow.
         early: Whether this is ``pre_mutate``.
-        by: Name of the mutator.
     """
 
     @property
@@ -236,7 +233,7 @@ class MutableFlow(_Mutable):
 
     def step(self, name: str) -> MutableStep:
         """One step."""
-        return MutableStep(self._draft, name, early=self._early, by=self._by)
+        return MutableStep(self._draft, name, early=self._early)
 
     def add_parameter(self, name: str, value: Any, overwrite: bool = False) -> None:
         """Add a Parameter to the flow.
@@ -254,12 +251,10 @@ class MutableFlow(_Mutable):
 
         self._require_early(f"adds parameter {name!r}")
         if not isinstance(value, Parameter):
-            raise DecoratorError(
-                f"@{self._by} adds parameter {name!r}: found {value!r}, expected a Parameter."
-            )
+            raise DecoratorError(f"parameter {name!r}: found {value!r}, expected a Parameter.")
         if self._draft.has_attribute(name) and not overwrite:
             raise DecoratorError(
-                f"@{self._by} adds parameter {name!r}, and flow {self._draft.flow.__name__} has an "
+                f"parameter {name!r}: flow {self._draft.flow.__name__} has an "
                 f"attribute of that name. Choose another name, or pass overwrite=True."
             )
         self._draft.set_attribute(name, value)
@@ -325,8 +320,7 @@ class MutableFlow(_Mutable):
             name, colon, _ = wanted.partition(":")
             if name not in FLOW_DECORATORS:
                 raise DecoratorError(
-                    f"@{self._by}: there is no flow decorator {name!r}."
-                    f"{did_you_mean(name, FLOW_DECORATORS)}"
+                    f"there is no flow decorator {name!r}.{did_you_mean(name, FLOW_DECORATORS)}"
                 )
             if colon:
                 if args or kwargs:
@@ -335,7 +329,7 @@ class MutableFlow(_Mutable):
             wanted = FLOW_DECORATORS[name]
         kind = getattr(wanted, "__self__", wanted)
         if not (isinstance(kind, type) and issubclass(kind, FlowDecorator)):
-            raise DecoratorError(f"@{self._by}: found {wanted!r}, expected a decorator of flows.")
+            raise DecoratorError(f"found {wanted!r}, expected a decorator of flows.")
         if args:
             raise DecoratorError(f"@{kind.name} takes keyword arguments only, found {args!r}.")
         return kind(**kwargs)

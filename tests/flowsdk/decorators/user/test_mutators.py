@@ -142,7 +142,7 @@ def test_duplicates_says_which_of_two_counts(duplicates: int, times: int) -> Non
 
 def test_duplicates_can_be_an_error() -> None:
     flow = mutated(lambda s: s.add_decorator(retry, duplicates=MutableStep.ERROR))
-    with pytest.raises(DecoratorError, match="adds @retry to step 'start', which has one"):
+    with pytest.raises(DecoratorError, match="found @retry on step 'start' already"):
         prepare(flow)
 
 
@@ -253,7 +253,7 @@ def test_a_mutator_may_add_mutators_only_in_pre_mutate() -> None:
         (lambda s: s.add_decorator(schedule), "expected a decorator of steps"),
         (lambda s: s.add_decorator(retry, [1]), "keyword arguments only"),
         (lambda s: s.add_decorator("retry", deco_kwargs={"tmies": 2}), "Did you mean 'times'"),
-        (lambda s: 1 / 0, r"test_mutators.py:\d+\) raised ZeroDivisionError"),
+        (lambda s: 1 / 0, r"test_mutators.py:\d+\): ZeroDivisionError"),
     ],
 )
 def test_what_a_mutator_does_wrong_names_it_or_its_line(act: Act, message: str) -> None:
