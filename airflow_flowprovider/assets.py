@@ -33,7 +33,9 @@ def schedule_of(flow: type, project: ProjectSettings | None) -> Any:
         DecoratorError: ``@trigger`` or ``@trigger_on_finish`` is malformed.
     """
     times = flow_schedule(flow)
-    timetable = times and CronTriggerTimetable(times.cron, timezone=times.timezone or "UTC")
+    timetable = (
+        CronTriggerTimetable(times.cron, timezone=times.timezone or "UTC") if times else None
+    )
     triggers = triggers_of(flow, project)
     assets = [Asset(name=event.name) for event in triggers.events]
     assets += [flow_asset(name) for name in triggers.flows]

@@ -27,7 +27,7 @@ def dag_params(flow: type, from_events: Collection[str] = ()) -> dict[str, Param
 
 def is_missing(parameter: Parameter) -> bool:
     """Whether a run without a value for the parameter cannot start."""
-    return parameter.required and parameter.default is None
+    return bool(parameter.required) and parameter.default is None
 
 
 def _param(parameter: Parameter, from_event: bool) -> Param:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 if TYPE_CHECKING:
@@ -59,7 +59,8 @@ class Trigger:
     @property
     def event(self) -> MetaflowEvent | None:
         """The event, if it was one."""
-        return _only(self.events)
+        events = self.events or ()
+        return events[0] if len(events) == 1 else None
 
     @property
     def runs(self) -> list[Run] | None:
@@ -71,7 +72,8 @@ class Trigger:
     @property
     def run(self) -> Run | None:
         """The run, if it was one."""
-        return _only(self.runs)
+        runs = self.runs or ()
+        return runs[0] if len(runs) == 1 else None
 
     @property
     def type(self) -> str | None:
@@ -99,7 +101,7 @@ class Trigger:
     def __contains__(self, key: object) -> bool:
         return any(key in (event.name, event.id.partition("/")[0]) for event in self._meta)
 
-    def __iter__(self) -> Any:
+    def __iter__(self) -> Iterator[MetaflowEvent]:
         return iter(self._meta)
 
     def __bool__(self) -> bool:
@@ -149,7 +151,3 @@ def namespaced_event_name(event_name: str) -> NamespacedEventName:
         What ``@trigger(event=…)`` takes for a name. In a running task, call it for the text.
     """
     return NamespacedEventName(event_name)
-
-
-def _only(found: Sequence[Any] | None) -> Any:
-    return found[0] if found and len(found) == 1 else None

@@ -55,7 +55,7 @@ class Config:
     ) -> None:
         frame = sys._getframe(1)
         self._location = f"{frame.f_code.co_filename}:{frame.f_lineno}"
-        if not isinstance(name, str) or not _NAME.fullmatch(name):
+        if not _NAME.fullmatch(str(name)):
             raise ConfigError(
                 f"Config {name!r} ({self._location}): expected a name of letters, digits, '_' and '-'."
             )

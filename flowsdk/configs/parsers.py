@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable
+from importlib import import_module
 from typing import Any
 
 #: A requirement as https://packaging.python.org/en/latest/specifications/dependency-specifiers/
@@ -101,16 +102,15 @@ def _conda_dependency(line: str, number: int) -> tuple[str, str]:
 
 
 def _toml(content: str) -> dict[str, Any]:
-    try:
-        import tomllib
-    except ImportError:  # Python 3.10
+    for name in ("tomllib", "tomli"):  # Python has the first from 3.11 on
         try:
-            import tomli as tomllib  # type: ignore[no-redef,import-not-found,unused-ignore]
-        except ImportError as error:
-            raise ImportError(
-                "TOML needs Python 3.11 or the package tomli. Install it (pip install tomli)."
-            ) from error
-    return tomllib.loads(content)
+            found: dict[str, Any] = import_module(name).loads(content)
+        except ImportError:
+            continue
+        return found
+    raise ImportError(
+        "TOML needs Python 3.11 or the package tomli. Install it (pip install tomli)."
+    )
 
 
 def _requirements(lines: Iterable[str]) -> dict[str, Any]:

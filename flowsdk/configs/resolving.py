@@ -148,12 +148,11 @@ def _from_file(flow: type, config: Config, path: str, origin: str) -> Any:
 
 def _parsed(config: Config, value: Any, origin: str) -> Any:
     if isinstance(value, str):
-        text = value
-        value = (
-            _json(config, text, origin)
-            if config._parser is None
-            else _guarded(config, origin, lambda: named_function(config._parser)(text))
-        )
+        text, parser = value, config._parser
+        if parser is None:
+            value = _json(config, text, origin)
+        else:
+            value = _guarded(config, origin, lambda: named_function(parser)(text))
     return _checked(config, value, origin)
 
 

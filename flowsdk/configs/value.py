@@ -51,7 +51,7 @@ class ConfigValue(dict[str, Any]):
 
     __setitem__ = __delitem__ = __setattr__ = __delattr__ = _refuse
     clear = pop = popitem = setdefault = update = _refuse
-    __ior__ = _refuse  # type: ignore[assignment]  # an operator that never returns
+    __ior__ = _refuse
 
 
 def _wrapped(value: Any) -> Any:

@@ -132,6 +132,7 @@ class TriggerDecorator(_Waiting):
 
     def mapping(self, parameters: Any) -> dict[str, str]:
         """Parameter → field, from either form of ``parameters``."""
+        pairs: list[Any]
         if isinstance(parameters, Mapping):
             pairs = list(parameters.items())
         elif isinstance(parameters, (list, tuple)):

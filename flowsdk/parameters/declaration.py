@@ -217,9 +217,10 @@ def _shape_problem(parameter: Parameter) -> str | None:
         value = getattr(parameter, name)
         if value is not None and not isinstance(value, bool):
             return f"found {name}={value!r}, expected True or False; only a default is computed."
-    if parameter.separator is not None:
-        if not isinstance(parameter.separator, str) or not parameter.separator:
-            return f"found separator={parameter.separator!r}, expected a text that is not empty."
+    separator: Any = parameter.separator
+    if separator is not None:
+        if not isinstance(separator, str) or not separator:
+            return f"found separator={separator!r}, expected a text that is not empty."
         if kind is JSONType:
             return "found a separator and type JSON, which has lists of its own. Leave one of them out."
     if parameter.choices is not None and not isinstance(parameter.choices, tuple):

@@ -80,7 +80,7 @@ class SecretSource:
         Raises:
             SecretsError: It cannot be read, or has names that no variable should have.
         """
-        values = self._provider.read(self.id, self.options, self.role, folder)
+        values: Mapping[str, Any] = self._provider.read(self.id, self.options, self.role, folder)
         for name, value in values.items():
             if not _VARIABLE.fullmatch(name):
                 raise SecretsError(f"{self}: found {name!r}, expected the name of a variable.")
@@ -91,7 +91,7 @@ class SecretSource:
                 )
             if not isinstance(value, str) or "\0" in value:
                 raise SecretsError(f"{self}: the value of {name!r} is no text for a variable.")
-        return values
+        return dict(values)
 
     def __str__(self) -> str:
         return f"Secret {self.id!r} ({self.type})"
