@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import inspect
 import types
-from collections.abc import Callable, Generator, Iterator
+from collections.abc import Callable, Generator, Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager
 from typing import TYPE_CHECKING, Any, ClassVar
 
@@ -89,7 +89,7 @@ class UserStepDecorator(OwnStepDecorator):
         task.code = acting.pre_step(step, task.flow, task.inputs)
         if task.code is not None and not callable(task.code):
             raise self.error(f"pre_step returned {task.code!r}, expected None or a function.")
-        task.skip = acting.skip_step is not False
+        task.skip = bool(acting.skip_step)
         try:
             yield
         except Exception as raised:  # noqa: BLE001  # whatever the step raises is for post_step
@@ -124,12 +124,13 @@ class _GeneratorDecorator(UserStepDecorator):
 
     _function: ClassVar[Callable[..., Generator[Any, None, Any]]]
     _takes_attributes: ClassVar[bool]
+    _own_defaults: ClassVar[Mapping[str, Any]]
 
     def pre_step(
         self, step_name: str, flow: FlowSpec, inputs: Inputs | None = None
     ) -> Callable[..., Any] | None:
         """Run the generator up to its ``yield``."""
-        more = (dict(self.attributes),) if self._takes_attributes else ()
+        more = ({**self._own_defaults, **self.attributes},) if self._takes_attributes else ()
         self._generator = type(self)._function(step_name, flow, inputs, *more)
         try:
             yielded = next(self._generator)
@@ -172,7 +173,9 @@ class _GeneratorDecorator(UserStepDecorator):
         return cls._takes_attributes
 
 
-def user_step_decorator(function: Callable[..., Generator[Any, None, Any]]) -> Any:
+def user_step_decorator(
+    function: Callable[..., Generator[Any, None, Any]] | None = None, **defaults: Any
+) -> Any:
     """Make a step decorator of a generator function; the step runs at its ``yield``.
 
     ::
@@ -196,10 +199,13 @@ def user_step_decorator(function: Callable[..., Generator[Any, None, Any]]) -> A
     Args:
         function: Takes the step's name, the flow object, the inputs of a join (else None) and, if
             it wants them, the decorator's keyword arguments as a dict.
+        defaults: Of the decorator's keyword arguments: ``@user_step_decorator(limit=60)``.
 
     Raises:
-        DecoratorError: It is no generator function of 3 or 4 arguments.
+        DecoratorError: It is no generator function of 3 or 4 arguments, or one of 3 with defaults.
     """
+    if function is None:
+        return lambda wrapped: user_step_decorator(wrapped, **defaults)
     where = getattr(function, "__code__", None)
     place = f" ({where.co_filename}:{where.co_firstlineno})" if where else ""
     if not inspect.isgeneratorfunction(function):
@@ -208,7 +214,7 @@ def user_step_decorator(function: Callable[..., Generator[Any, None, Any]]) -> A
             f"yield where the step is to run."
         )
     count = len(inspect.signature(function).parameters)
-    if count not in (3, 4):
+    if count != 4 and (count != 3 or defaults):
         raise DecoratorError(
             f"@user_step_decorator{place}: found {count} arguments, expected step_name, flow, inputs "
             f"and, for arguments of the decorator, attributes."
@@ -219,6 +225,7 @@ def user_step_decorator(function: Callable[..., Generator[Any, None, Any]]) -> A
         "__doc__": function.__doc__,
         "_function": staticmethod(function),
         "_takes_attributes": count == 4,
+        "_own_defaults": defaults,
     }
     return types.new_class(
         function.__name__, (_GeneratorDecorator,), exec_body=lambda body: body.update(members)

@@ -294,6 +294,26 @@ def test_keywords_that_the_step_does_not_have_are_refused(tmp_path: Path) -> Non
     assert "'foreach', expected the keywords" in ran.result("start").error.message  # type: ignore[union-attr]
 
 
+@user_step_decorator(level=1, colour="red")
+def coloured(step_name: str, flow: Any, inputs: Any, attributes: dict[str, Any]) -> Iterator[None]:
+    yield
+    flow.colour = attributes
+
+
+def test_a_generator_may_have_defaults_of_its_arguments(tmp_path: Path) -> None:
+    ran = run_here(start_with(coloured(level=2)), tmp_path)
+    assert ran.artifact("colour") == {"level": 2, "colour": "red"}
+
+
+@pytest.mark.parametrize("value", [None, False, 0, ""])
+def test_skip_step_that_says_no_does_not_skip(tmp_path: Path, value: Any) -> None:
+    class Asks(UserStepDecorator):
+        def pre_step(self, step_name: str, flow: Any, inputs: Any = None) -> None:
+            self.skip_step = value
+
+    assert run_here(start_with(Asks), tmp_path).lines == ["in start"]
+
+
 def plain_method() -> None: ...
 
 
@@ -302,6 +322,7 @@ def plain_method() -> None: ...
     [
         (lambda: user_step_decorator(plain_method), "expected a generator function"),  # type: ignore[arg-type]
         (lambda: user_step_decorator(lambda a: (yield)), "found 1 arguments"),
+        (lambda: user_step_decorator(a=1)(lambda x, y, z: (yield)), "found 3 arguments"),
         (lambda: forgiving(a=1), "takes none"),
         (lambda: noted(3), "keyword arguments only"),
         (lambda: noted(who=1)(plain_method), "which is not a step"),
