@@ -128,15 +128,17 @@ def _task_name(task: dict[str, Any]) -> str:
 
 def _show_result(api_url: str, run: str) -> None:
     """Read the run the way anybody would: with the client."""
-    from flowsdk.client import Run, metadata
+    from flowsdk.client import Run, metadata, namespace
 
     metadata(f"airflow@{api_url}")
+    namespace(None)
     data = Run(f"{FLOW}/{run}").data
     if data is None:
         raise DemoError(f"The client found no results of run {run}.")
     _say(
         "",
         "Read with the client (states and records from Airflow, artifacts from S3):",
+        "  namespace(None)  # also runs of others: Airflow's user has started this one",
         f"  Run('{FLOW}/{run}').data.best      {data.best}",
         f"  Run('{FLOW}/{run}').data.accuracy  {data.accuracy:.4f}",
         f"  Run('{FLOW}/{run}').data.model     {data.model}",

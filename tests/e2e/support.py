@@ -158,13 +158,18 @@ class Airflow:
             for item in page.get("Contents", ())
         ]
 
-    def read_with_client(self, script: str) -> str:
-        """What a script prints that uses ``flowsdk.client`` the way a data scientist does."""
+    def read_with_client(self, script: str, **more: str) -> str:
+        """What a script prints that uses ``flowsdk.client`` the way a data scientist does.
+
+        ``more`` is added to its environment.
+        """
         env = {
             **{k: v for k, v in self.standalone.env.items() if k.startswith(("AWS_", "PATH", "PYTHON"))},
             "FLOWSDK_METADATA": f"airflow@{self.standalone.api_url}",
             "FLOWSDK_AIRFLOW_USERNAME": self.standalone.username,
             "FLOWSDK_AIRFLOW_PASSWORD": self.standalone.password,
+            "FLOWSDK_USER": self.standalone.username,  # whose runs they are
+            **more,
         }  # fmt: skip
         return python(["-c", script], env)
 
