@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 from flowsdk.cards.markup import escape, failure, short_repr, text_of
 from flowsdk.exception import CardNotFound, did_you_mean
+from flowsdk.runtime.redaction import redact
 
 if TYPE_CHECKING:
     from flowsdk.cards.facts import TaskFacts
@@ -176,4 +177,4 @@ def rendered(component: object) -> str:
             f"{type(component).__name__} cannot be shown",
             f"render() returned {short_repr(html)}, expected a text of HTML.",
         )
-    return html
+    return html if isinstance(component, UserComponent) else redact(html)

@@ -48,7 +48,9 @@ class Components:
         if not isinstance(component, MetaflowCardComponent):
             component = Artifact(component)
         self._count += 1
-        name = id or component.component_id or f"component-{self._count}"
+        name = id or component.component_id
+        if name is None or (id is None and name in self._parts):  # a component may be shown twice
+            name = f"component-{self._count}"
         component.component_id = name
         self._parts[name] = component
 

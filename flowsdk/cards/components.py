@@ -11,6 +11,7 @@ from typing import Any, ClassVar
 from flowsdk.cards import markdown
 from flowsdk.cards.base import UserComponent
 from flowsdk.cards.markup import escape, failure, short_repr, text_of, type_name
+from flowsdk.runtime.redaction import redact
 
 #: What an uncompressed artifact may take of a card, in characters.
 _LONGEST_ARTIFACT = 50_000
@@ -70,7 +71,7 @@ class Artifact(UserComponent):
 
 def _full_repr(value: Any) -> str:
     try:
-        text = pprint.pformat(value, width=100)
+        text = redact(pprint.pformat(value, width=100))
     except Exception:  # noqa: BLE001  # a foreign __repr__ may raise anything
         return short_repr(value)
     return text if len(text) <= _LONGEST_ARTIFACT else f"{text[:_LONGEST_ARTIFACT]}…"
@@ -87,8 +88,7 @@ class Error(UserComponent):
     def __init__(self, exception: BaseException | str, title: str | None = None) -> None:
         self._title = title
         if isinstance(exception, BaseException):
-            lines = traceback.format_exception(exception)
-            self._text = "".join(lines).rstrip()
+            self._text = redact("".join(traceback.format_exception(exception)).rstrip())
         else:
             self._text = text_of(exception)
 

@@ -1,4 +1,7 @@
-"""Turning values into HTML text. Whatever comes from a user is escaped here, and only here."""
+"""Turning values into HTML text. Whatever comes from a user is escaped here, and only here.
+
+Secrets are replaced here too: a card is stored, and secrets are not.
+"""
 
 from __future__ import annotations
 
@@ -11,6 +14,8 @@ from collections.abc import Mapping, Set
 from datetime import date, datetime, time
 from typing import Any
 
+from flowsdk.runtime.redaction import redact
+
 #: What an attribute may say about a size: a number and a unit of CSS, nothing else.
 _CSS_LENGTH = re.compile(r"\d+(\.\d+)?(px|em|rem|vh|vw|%|pt|ch)?")
 _DEEPEST = 40
@@ -19,7 +24,7 @@ _LONGEST_TEXT = 100_000
 
 def escape(value: object) -> str:
     """``str(value)`` as text of an element or of a quoted attribute."""
-    return html.escape(str(value), quote=True)
+    return html.escape(redact(str(value)), quote=True)
 
 
 def css_length(value: object) -> str | None:
@@ -41,14 +46,16 @@ def plain(value: Any, depth: int = 0) -> Any:
 
     Numbers that JSON lacks (NaN, infinities) become None, numpy's become Python's.
     """
-    if value is None or isinstance(value, (bool, int, str)):
+    if isinstance(value, str):
+        return redact(value)
+    if value is None or isinstance(value, (bool, int)):
         return value
     if isinstance(value, float):
         return value if math.isfinite(value) else None
     if depth > _DEEPEST:
         return short_repr(value)
     if isinstance(value, Mapping):
-        return {str(key): plain(item, depth + 1) for key, item in value.items()}
+        return {redact(str(key)): plain(item, depth + 1) for key, item in value.items()}
     if isinstance(value, (list, tuple)):
         return [plain(item, depth + 1) for item in value]
     if isinstance(value, Set):
@@ -67,6 +74,7 @@ def text_of(value: object) -> str:
         text = str(value)
     except Exception:  # noqa: BLE001  # a foreign __str__ may raise anything
         text = f"<{type(value).__name__}>"
+    text = redact(text)
     return text if len(text) <= _LONGEST_TEXT else f"{text[:_LONGEST_TEXT]}…"
 
 
@@ -86,7 +94,7 @@ _repr = _Repr()
 def short_repr(value: object) -> str:
     """A ``repr`` of bounded length, also of an object whose ``__repr__`` fails."""
     try:
-        return _repr.repr(value)
+        return redact(_repr.repr(value))
     except Exception:  # noqa: BLE001  # as above
         return f"<{type(value).__name__}>"
 

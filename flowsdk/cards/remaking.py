@@ -55,7 +55,7 @@ def remake(
         asked = None
     facts = finished_facts(result, flow, asked)
     made = make_card(card_type(type), options, [], flow(use_cli=False), facts)
-    html = checked(made.render(None if isinstance(made, BuiltinCard) else task))
+    html = checked(made, made.render(None if isinstance(made, BuiltinCard) else task))
     if not store:
         return html, None
     name = CardName.of(flow_name, run, ref, len(place.cards(run, ref)), type, id)

@@ -20,6 +20,7 @@ from flowsdk.cards.markup import plain, short_repr
 from flowsdk.datastore.keys import CardName
 from flowsdk.exception import CardNotFound
 from flowsdk.runtime.errors import describe
+from flowsdk.runtime.redaction import redact
 
 if TYPE_CHECKING:
     from flowsdk.decorators.running import RunningTask
@@ -119,10 +120,10 @@ class CardWriter:
         card = self._card(facts)
         data = self._reported(self._times_shown)
         task = None if isinstance(card, BuiltinCard) else self._client_task(None)
-        html = checked(card.render_runtime(task, data))
-        if not self._stopped:
-            self._store(html)
+        html = checked(card, card.render_runtime(task, data))
+        if not self._stopped:  # the data first: whoever sees the card finds what it shows
             self._store_data(card.refresh(task, data))
+            self._store(html)
 
     # -- at the end
 
@@ -146,10 +147,10 @@ class CardWriter:
                     card.values = self._task.flow._values()
                 else:
                     task = self._client_task(result)
-                html = checked(card.render(task))
-            self._store(html)
+                html = checked(card, card.render(task))
             if self._data is not None:
                 self._store_data(self._reported("final"))
+            self._store(html)
         except _TookTooLong:
             why = (
                 f"It took more than {attributes['timeout']:g} seconds. Give it more time: "
@@ -239,11 +240,16 @@ def make_card(
     return card
 
 
-def checked(html: object) -> str:
-    """What a card has rendered, if it is a text; raises TypeError if not."""
+def checked(card: MetaflowCard, html: object) -> str:
+    """What a card has rendered, without secrets.
+
+    Raises:
+        TypeError: It is not a text.
+    """
     if not isinstance(html, str):
         raise TypeError(f"render() returned {short_repr(html)}, expected a text of HTML.")
-    return html
+    # In a card of ours they have been replaced in the values: its scripts must stay as they are.
+    return html if isinstance(card, BuiltinCard) else redact(html)
 
 
 @contextmanager

@@ -111,8 +111,6 @@ def test_the_drawing_is_described_in_words() -> None:
     assert Outline(html).all("svg")[0]["role"] == "img"
 
 
-@pytest.mark.parametrize(
-    "edges", [{"only": ()}, {"loop": ("loop",)}, {"a": ("b",), "b": ("a",)}]
-)
+@pytest.mark.parametrize("edges", [{"only": ()}, {"loop": ("loop",)}, {"a": ("b",), "b": ("a",)}])
 def test_odd_graphs_are_drawn_too(edges: dict[str, tuple[str, ...]]) -> None:
     assert len(boxes(assert_harmless(dag_svg(graph(edges))))) == len(edges)
