@@ -152,7 +152,7 @@ class RunSpec(Document):
         system_tags: Set by flowsdk.
         origin: ``flow/run`` that this run resumes, or None.
         decorators: Added to every step that has none of the kind, each as ``--with`` takes it.
-        configs: Value of every Config of the flow, as JSON.
+        configs: Value of every Config of the flow, as JSON text, which keeps the order of its keys.
         namespace: What the client in its steps looks in; None for ``user:<user>``.
     """
 
@@ -168,7 +168,7 @@ class RunSpec(Document):
     system_tags: tuple[str, ...] = ()
     origin: str | None = None
     decorators: tuple[str, ...] = ()
-    configs: Mapping[str, Any] = field(default_factory=dict)
+    configs: Mapping[str, str] = field(default_factory=dict)
     namespace: str | None = None
 
     @classmethod
@@ -247,7 +247,7 @@ class TaskSpec(Document):
     facts: Mapping[str, Any] = field(default_factory=dict)
     iteration: int = 0
     decorators: tuple[str, ...] = ()
-    configs: Mapping[str, Any] = field(default_factory=dict)
+    configs: Mapping[str, str] = field(default_factory=dict)
     catches: bool = False
 
     @property

@@ -14,7 +14,7 @@ from airflow.sdk.exceptions import AirflowFailException
 from airflow_flowprovider.assets import event_parameters, trigger_facts
 from airflow_flowprovider.project import deployed_project
 from flowsdk import package
-from flowsdk.configs import resolve_configs
+from flowsdk.configs import recorded_configs
 from flowsdk.datastore import FlowDatastore, keys
 from flowsdk.exception import FlowException, KeyNotFound
 from flowsdk.flow import FlowSpec
@@ -129,7 +129,7 @@ def _new_run(flow: type[FlowSpec], store: FlowDatastore, context: Mapping[str, A
             f"run_type:{run_type}",
             *(project.tags if project else ()),
         ),
-        configs=resolve_configs(flow),
+        configs=recorded_configs(flow),
     )
 
 

@@ -8,7 +8,12 @@ from __future__ import annotations
 
 from flowsdk.configs.config import Config, collect_configs
 from flowsdk.configs.expression import ConfigExpression, config_expr, evaluate, has_expressions
-from flowsdk.configs.resolving import config_values, pin_configs, resolve_configs
+from flowsdk.configs.resolving import (
+    config_values,
+    pin_configs,
+    recorded_configs,
+    resolve_configs,
+)
 from flowsdk.configs.value import ConfigValue
 
 __all__ = [
@@ -21,5 +26,6 @@ __all__ = [
     "evaluate",
     "has_expressions",
     "pin_configs",
+    "recorded_configs",
     "resolve_configs",
 ]

@@ -111,7 +111,7 @@ def evaluate(value: Any, flow: type) -> Any:
 
     Args:
         value: Anything; dicts, lists, tuples and sets are searched. In a dict, what ``**`` has
-            unpacked becomes entries; other entries win over them.
+            unpacked becomes entries; the last of several entries of a key wins, as in any dict.
         flow: The flow class whose Configs count.
 
     Raises:
@@ -128,16 +128,15 @@ def evaluate(value: Any, flow: type) -> Any:
 
 def _evaluate_mapping(value: Mapping[Any, Any], flow: type) -> dict[Any, Any]:
     found: dict[Any, Any] = {}
-    unpacked: dict[Any, Any] = {}
     for key, member in value.items():
         result = evaluate(member, flow)
         if not (isinstance(key, str) and key.startswith(UNPACKED)):
             found[evaluate(key, flow)] = result
         elif isinstance(result, Mapping):
-            unpacked.update(result)
+            found.update(result)
         else:
             raise ConfigError(f"**{member!r}: found {result!r}, expected a dict.")
-    return {**unpacked, **found}
+    return found
 
 
 def _is_expression(value: Any) -> bool:

@@ -29,7 +29,12 @@ class Given:
     is_path: bool
 
 
-def pin_configs(values: Mapping[str, Any] | None) -> None:
+def recorded_configs(flow: type) -> dict[str, str]:
+    """The values of a flow's Configs by name, as a run keeps them: JSON in the order of their keys."""
+    return {name: json.dumps(value) for name, value in resolve_configs(flow).items()}
+
+
+def pin_configs(values: Mapping[str, str] | None) -> None:
     """Have the Configs of a run that is under way used in this process, whatever files now say.
 
     Call it before the flow's file is imported.
@@ -38,7 +43,7 @@ def pin_configs(values: Mapping[str, Any] | None) -> None:
         values: ``RunSpec.configs``; None ends it.
     """
     global _pinned  # noqa: PLW0603  # a process runs tasks of one run
-    _pinned = None if values is None else dict(values)
+    _pinned = None if values is None else {n: json.loads(text) for n, text in values.items()}
 
 
 def resolve_configs(flow: type, given: Mapping[str, Given] | None = None) -> Mapping[str, Any]:

@@ -13,9 +13,10 @@ from pathlib import Path
 from typing import Any
 
 from flowsdk import package
-from flowsdk.configs import resolve_configs
+from flowsdk.configs import recorded_configs
 from flowsdk.datastore import FlowDatastore
 from flowsdk.decorators.base import StepDecorator
+from flowsdk.decorators.prepare import decorator_modules
 from flowsdk.decorators.project import project_of
 from flowsdk.decorators.settings import StepSettings, step_settings
 from flowsdk.exception import UsageError
@@ -113,7 +114,8 @@ class LocalRun:
         script = Path(sys.modules[flow.__module__].__file__ or "").resolve()
         code = None
         if on_batch:
-            built = package.build(script)
+            modules = decorator_modules(flow, options.decorators)
+            built = package.build(script, modules=modules)
             code, script = package.upload(self.store, built), Path(built.script)
         self.run = RunSpec(
             flow=flow.__name__,
@@ -135,7 +137,7 @@ class LocalRun:
             ),
             decorators=tuple(decorator.spec() for decorator in options.decorators),
             origin=f"{flow.__name__}/{origin.run.run}" if origin else None,
-            configs=resolve_configs(flow),
+            configs=recorded_configs(flow),
         )
         self._launchers = self._make_launchers(flow, on_lines)
 

@@ -11,6 +11,7 @@ from flowsdk.configs import (
     evaluate,
     has_expressions,
     pin_configs,
+    recorded_configs,
     resolve_configs,
 )
 from flowsdk.configs.options import take_config_options
@@ -122,10 +123,11 @@ def test_resolving_is_done_once_and_for_each_class(folder: Path) -> None:
 
 
 def test_the_values_of_a_run_are_pinned(folder: Path) -> None:
-    pin_configs({"c": {"a": 9}})
+    pin_configs(recorded_configs(flow_with(Config("c", default_value={"b": 8, "a": 9}))))
     try:
         flow = flow_with(Config("c", default="c.json"), Config("new", default_value={"x": 1}))
-        assert resolve_configs(flow) == {"c": {"a": 9}, "new": {"x": 1}}
+        assert resolve_configs(flow) == {"c": {"b": 8, "a": 9}, "new": {"x": 1}}
+        assert list(flow.c0) == ["b", "a"]
     finally:
         pin_configs(None)
 
