@@ -200,6 +200,21 @@ class DeployedFlow:
             DeploymentError: Runs of it have not ended, or its files are not those of ``create``.
         """
         folder = DagsFolder(find_dags_folder(self._dags_folder))
+        dag = self._server.dag(self.name)
+        running = dag is not None and not dag["is_paused"]
+        if running:
+            self.pause()  # the schedule must not start another run meanwhile
+        try:
+            self._require_all_ended()
+            changes = folder.remove(self.name)
+        except BaseException:
+            if running:
+                self.unpause()
+            raise
+        self._server.delete_dag(self.name)
+        return changes
+
+    def _require_all_ended(self) -> None:
         unfinished = self._server.runs(self.name, ("queued", "running"))
         if unfinished:
             ids = ", ".join(run["dag_run_id"] for run in unfinished)
@@ -207,9 +222,6 @@ class DeployedFlow:
                 f"Flow {self.name}: found runs that have not ended ({ids}). Terminate them, or "
                 f"wait for them."
             )
-        changes = folder.remove(self.name)
-        self._server.delete_dag(self.name)
-        return changes
 
     def __repr__(self) -> str:
         return f"DeployedFlow({self.name!r}, {self.metadata!r})"

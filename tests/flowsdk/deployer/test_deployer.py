@@ -49,6 +49,7 @@ def test_a_flow_from_its_file_to_its_end(
     assert run.status == "RUNNING"
     with pytest.raises(DeploymentError, match="found runs that have not ended"):
         deployed.delete()
+    assert deployed.status == "ACTIVE"
     assert run.terminate() is True
     assert (run.status, run.is_running) == ("FAILED", False)
     assert run.terminate() is False
