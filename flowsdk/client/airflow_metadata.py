@@ -135,13 +135,14 @@ class AirflowMetadata(MetadataProvider):
 
     def store(self, flow: str, run: str) -> FlowDatastore:
         """The datastore that the run's task records point to."""
-        root = self._snapshots.of(flow, run).root or os.environ.get("FLOWSDK_DATASTORE")
+        snapshot = self._snapshots.of(flow, run)
+        root = snapshot.root or os.environ.get("FLOWSDK_DATASTORE")
         if root is None:
             raise NotFound(
                 f"Run {flow}/{run}: no task has finished yet, so Airflow cannot say where its data "
                 f"lies. Set FLOWSDK_DATASTORE to the provider's datastore, or wait."
             )
-        return FlowDatastore.at(root, flow)
+        return FlowDatastore.at(root, snapshot.flow or flow)
 
     def _tags_row(self, flow: str, run: str) -> TagsRow | None:
         snapshot = self._snapshots.at_hand(flow, run)

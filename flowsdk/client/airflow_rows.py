@@ -64,11 +64,13 @@ class Snapshot:
     Attributes:
         steps: Step → task id → task.
         root: URI of the run's datastore, or None while no task has a record.
+        flow: What the flow is called there; a DAG in a project has a longer name. None likewise.
         tags: Its tags, or None while nothing says them.
     """
 
     steps: Mapping[str, Mapping[str, TaskInfo]]
     root: str | None
+    flow: str | None = None
     tags: TagsRow | None = None
 
 
@@ -95,12 +97,17 @@ def snapshot_of(run: str, instances: Iterable[Mapping[str, Any]], rows: Rows) ->
     """
     steps: dict[str, dict[str, TaskInfo]] = {}
     records = rows.records.get(run, {})
-    root = next(map(_root_of, records.values()), None)
+    any_record = next(iter(records.values()), None)
     for instance in instances:
         info = _task_info(instance, records.get((instance["task_id"], instance["map_index"])))
         if info:
             steps.setdefault(info.step, {})[info.task] = info
-    return Snapshot(steps, root, rows.tags.get(run))
+    return Snapshot(
+        steps,
+        root=_root_of(any_record) if any_record else None,
+        flow=any_record.flow if any_record else None,
+        tags=rows.tags.get(run),
+    )
 
 
 def record_of(row: Mapping[str, Any], value: Any) -> TaskRecord:

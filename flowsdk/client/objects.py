@@ -181,7 +181,10 @@ class ClientObject(ABC):
     def _raise_not_found(self) -> None:
         """Say which component of the pathspec is the first that does not exist."""
         if self._depth == 1:
-            hint = did_you_mean(self.id, self._provider.flows())
+            known = self._provider.flows()
+            # The DAG of a flow in a project is called project.branch.Flow.
+            longer = [name for name in known if name.endswith(f".{self.id}")]
+            hint = did_you_mean(longer[0], longer) if longer else did_you_mean(self.id, known)
             raise NotFound(f"No flow {self.id!r} in {self._provider.name}.{hint}")
         parent = self.parent
         if not parent._exists():

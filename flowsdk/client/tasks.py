@@ -327,8 +327,8 @@ class Task(Container[DataArtifact]):
         return None
 
     def _attempts(self) -> list[TaskRef]:
-        flow, run, step, task = self._parts
-        numbers = self._store().storage.children(keys.task(flow, run, step, task))
+        store, (_, run, step, task) = self._store(), self._parts
+        numbers = store.storage.children(keys.task(store.flow, run, step, task))
         return [TaskRef(step, task, number) for number in sorted(map(int, numbers))]
 
     def _refs(self) -> Mapping[str, ArtifactRef]:

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from datetime import datetime, timezone
 from pathlib import Path
 from typing import Any
+from urllib.parse import quote
 
 import pytest
 from airflow.api_fastapi.app import create_app, get_auth_manager, purge_cached_app
@@ -24,6 +25,8 @@ from airflow_flowprovider.records import RECORD_KEY, TAGS_KEY
 from airflow_flowprovider.ui.api import MAX_PAGE, MAX_RUNS, XComsBody
 from airflow_flowprovider.ui.plugin import URL_PREFIX
 from flowsdk import FlowSpec, step
+from flowsdk.client.airflow_rows import tags_of
+from flowsdk.datastore.tags import RunTags
 
 RUNS = ("manual__2026-11-21T09:00:00+00:00", "second~run+1")
 XCOMS = f"{URL_PREFIX}/api/dags/ReadFlow/xcoms/list"
@@ -184,3 +187,20 @@ def test_airflow_decides_who_sees_which_dag(
     other = XCOMS.replace("ReadFlow", "SecretFlow")
     assert client.post(other, json={"run_ids": RUNS}).status_code == 403
     assert asked == [("GET", "XCOM")] * 2
+
+
+def test_tags_that_the_client_writes_come_back(client: TestClient) -> None:
+    run = RUNS[1]
+    path = f"/api/v2/dags/ReadFlow/dagRuns/{quote(run)}/taskInstances/end/xcomEntries"
+    value = RunTags(("ä", "good"), ("user:ann",)).to_dict()
+    created = client.post(path, json={"key": TAGS_KEY, "value": {}, "map_index": -1})
+    assert created.status_code == 201, created.text
+    again = client.post(path, json={"key": TAGS_KEY, "value": value, "map_index": -1})
+    assert again.status_code == 409
+    changed = client.patch(f"{path}/{TAGS_KEY}", json={"value": value, "map_index": -1})
+    assert changed.status_code == 200, changed.text
+    (found,) = [row for row in rows(client, run, keys=[TAGS_KEY]) if row["task_id"] == "end"]
+    assert tags_of(found, found["value"]).tags == RunTags(("ä", "good"), ("user:ann",))
+    one = client.get(f"{path}/{TAGS_KEY}", params={"map_index": -1}).json()
+    assert tags_of({**found, **one}, one["value"]) == tags_of(found, found["value"])
+    client.delete(f"{path}/{TAGS_KEY}")

@@ -228,6 +228,22 @@ def test_a_run_that_airflow_has_deleted(
     assert run["greet"]["1"].data.greeting == "hello bob"
 
 
+def test_a_flow_in_a_project_goes_by_the_name_of_its_dag(airflow: FakeAirflow) -> None:
+    dag = f"shop.user.ann.{FLOW}"
+    airflow.dags = [dag]
+    for row in (*airflow.dag_runs, *airflow.instances):
+        row["dag_id"] = dag
+    with pytest.raises(NotFound, match=f"No flow '{FLOW}'.*Did you mean '{dag}'"):
+        Flow(FLOW)
+    run = Flow(dag).latest_successful_run
+    assert run
+    assert run.pathspec == f"{dag}/{GOOD}"
+    assert run["greet"]["1"].data.greeting == "hello bob"
+    assert run["greet"]["1"].stdout == "greeting bob\n"
+    assert Task(f"{dag}/{GOOD}/greet/1", attempt=0).exception
+    assert run.parameters == {"alpha": 0.5}
+
+
 def test_objects_can_be_pickled(airflow: FakeAirflow, tmp_path: Path) -> None:
     task = Task(f"{FLOW}/{GOOD}/greet/1")
     data = pickle.dumps(task)
