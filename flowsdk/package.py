@@ -40,7 +40,7 @@ class CodePackage:
     files: tuple[str, ...] = field(repr=False)
 
 
-def build(flow_file: Path, root: Path | None = None) -> CodePackage:
+def build(flow_file: Path, root: Path | None = None, modules: Iterable[str] = ()) -> CodePackage:
     """The code package of a flow file.
 
     Args:
@@ -48,13 +48,15 @@ def build(flow_file: Path, root: Path | None = None) -> CodePackage:
         root: What paths in the package are relative to, the flow file's folder or one above it.
             Local modules are looked for in both, as Python does when the flow is run and Airflow
             does in its dags folder. By default the flow file's folder.
+        modules: Names of more modules that jobs need, such as those of decorators from ``--with``,
+            which no file imports. Those that are not local are passed over.
 
     Raises:
         PackageError: A file cannot be read or parsed.
     """
     flow_file = flow_file.resolve()
     root = (root or flow_file.parent).resolve()
-    found = local_files(flow_file, root)
+    found = local_files(flow_file, root, modules)
     sdk = Path(flowsdk.__file__).resolve().parent
     drawing = sdk / "cards" / "assets"  # large, and of use to cards with charts alone
     left_out = {sdk / "tutorials"}
@@ -74,17 +76,19 @@ def build(flow_file: Path, root: Path | None = None) -> CodePackage:
     )
 
 
-def local_files(flow_file: Path, root: Path) -> dict[str, Path]:
+def local_files(flow_file: Path, root: Path, modules: Iterable[str] = ()) -> dict[str, Path]:
     """The flow file and the local modules that it imports, by their paths below ``root``.
 
     Args:
         flow_file: The file that defines the flow.
         root: As of :func:`build`.
+        modules: As of :func:`build`.
 
     Raises:
         PackageError: A file cannot be read or parsed.
     """
-    return {path.relative_to(root).as_posix(): path for path in _local_files(flow_file, root)}
+    files = _local_files(flow_file, root, modules)
+    return {path.relative_to(root).as_posix(): path for path in files}
 
 
 def upload(store: FlowDatastore, package: CodePackage) -> str:
@@ -111,11 +115,15 @@ def _archive(files: dict[str, Path]) -> bytes:
     return gzip.compress(buffer.getvalue(), compresslevel=6, mtime=0)
 
 
-def _local_files(flow_file: Path, root: Path) -> list[Path]:
+def _local_files(flow_file: Path, root: Path, modules: Iterable[str]) -> list[Path]:
     """The flow file and every module below ``root`` that it needs, in no particular order."""
     found: set[Path] = set()
-    todo = [flow_file]
     roots = dict.fromkeys((flow_file.parent, root))
+
+    def files_of(name: str) -> list[Path]:
+        return next(filter(None, (_files_of(name, folder) for folder in roots)), [])
+
+    todo = [flow_file, *(path for name in modules for path in files_of(name))]
     while todo:
         path = todo.pop()
         if path in found:
@@ -123,7 +131,7 @@ def _local_files(flow_file: Path, root: Path) -> list[Path]:
         found.add(path)
         if path.suffix == ".py":
             for name in _imported(path, root):
-                todo += next(filter(None, (_files_of(name, folder) for folder in roots)), [])
+                todo += files_of(name)
     return list(found)
 
 

@@ -16,6 +16,7 @@ from airflow_flowprovider.project import deployed_project
 from flowsdk import package
 from flowsdk.configs import recorded_configs
 from flowsdk.datastore import FlowDatastore, keys
+from flowsdk.decorators.prepare import decorator_modules
 from flowsdk.exception import FlowException, KeyNotFound
 from flowsdk.flow import FlowSpec
 from flowsdk.include_file import include_files
@@ -108,7 +109,8 @@ def _new_run(flow: type[FlowSpec], store: FlowDatastore, context: Mapping[str, A
     given |= event_parameters(flow, project, context)
     parameters = resolve_parameters(flow, given, env={}, ds_type="s3")
     script = Path(sys.modules[flow.__module__].__file__ or "")
-    built = package.build(script, _bundle_root(script, context.get("dag")))
+    root = _bundle_root(script, context.get("dag"))
+    built = package.build(script, root, decorator_modules(flow))
     dag_id, run_type = context["ti"].dag_id, facts(context)["run_type"]
     user = _user(context)
     return RunSpec(

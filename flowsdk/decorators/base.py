@@ -167,9 +167,8 @@ class FlowDecorator(Decorator):
 
 def flow_has_changed(flow: type) -> None:
     """Have whatever has been read from a flow class read again, and the class compiled again."""
-    for name in ("_flow_prepared", "_flow_graph"):
-        if name in flow.__dict__:
-            type.__delattr__(flow, name)
+    if "_flow_prepared" in flow.__dict__:
+        type.__delattr__(flow, "_flow_prepared")
     notify(flow)
 
 

@@ -64,8 +64,6 @@ def prepare(flow: type, extra: Sequence[StepDecorator] = ()) -> Prepared:
     if "_flow_prepared" not in flow.__dict__ or source is not configs:
         known = {}
         type.__setattr__(flow, "_flow_prepared", (configs, known))
-        if "_flow_graph" in flow.__dict__:
-            type.__delattr__(flow, "_flow_graph")  # the cases of a switch may come from a Config
     key = tuple(decorator.spec() for decorator in extra)
     if key not in known:
         known[key] = _Preparation(flow, extra, uses_configs).run()
@@ -75,6 +73,12 @@ def prepare(flow: type, extra: Sequence[StepDecorator] = ()) -> Prepared:
 def flow_decorators(flow: type, name: str) -> Sequence[FlowDecorator]:
     """The decorators of one kind in effect on a flow, e.g. ``schedule``; empty if there are none."""
     return prepare(flow).flow_decorators.get(name, ())
+
+
+def decorator_modules(flow: type, extra: Sequence[StepDecorator] = ()) -> list[str]:
+    """Names of the modules whose decorators act in a flow's tasks, sorted; arguments as above."""
+    found = [d for decorators in prepare(flow, extra).decorators.values() for d in decorators]
+    return sorted({type(decorator).__module__ for decorator in found})
 
 
 class _Preparation:

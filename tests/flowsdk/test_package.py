@@ -92,6 +92,14 @@ def test_modules_are_found_beside_the_flow_and_below_the_root(folder: Path) -> N
     assert "common/util.py" in package.build(flow, folder).files
 
 
+def test_modules_that_no_file_imports_can_be_named(folder: Path) -> None:
+    (folder / "extra.py").write_text("import extra_helper\n", "utf-8")
+    (folder / "extra_helper.py").write_text("", "utf-8")
+    plain = package.build(folder / "flow.py").files
+    named = package.build(folder / "flow.py", modules=["extra", "json", "__main__", "flowsdk.x"])
+    assert set(named.files) - set(plain) == {"extra.py", "extra_helper.py"}
+
+
 def test_links_are_followed(folder: Path, tmp_path_factory: pytest.TempPathFactory) -> None:
     elsewhere = tmp_path_factory.mktemp("elsewhere") / "table.csv"
     elsewhere.write_text("3,4", "utf-8")

@@ -18,6 +18,7 @@ from flowsdk import (
 )
 from flowsdk.decorators import STEP_DECORATORS, parse_spec
 from flowsdk.decorators.base import decorators_of
+from flowsdk.decorators.prepare import decorator_modules
 from flowsdk.exception import DecoratorError
 from tests.flowsdk.flows import run_flow, write_flow
 from tests.flowsdk.running import run_here
@@ -402,6 +403,15 @@ def test_with_imports_the_module_on_the_command_line(tmp_path: Path) -> None:
     assert done.returncode == 0, done.stderr
     assert "loud start 3" in done.stdout
     assert "loud end 3" in done.stdout
+
+
+def test_jobs_are_told_which_modules_decorators_come_from() -> None:
+    flow = start_with(noted)
+    assert decorator_modules(flow) == [__name__]
+    assert decorator_modules(TwoSteps, [noted()]) == [__name__]
+    assert decorator_modules(TwoSteps, [parse_spec("retry", STEP_DECORATORS)]) == [
+        "flowsdk.decorators.retry"
+    ]
 
 
 def test_flowsdks_own_decorators_are_around_the_users() -> None:
