@@ -115,7 +115,9 @@ class Parameter:
     def _complete(self) -> None:
         """Fill in what follows from the other values."""
         self.type = _type_of(self.type, self.default, self.separator)
-        if isinstance(self.choices, (list, tuple, set, frozenset)):
+        if isinstance(self.choices, (set, frozenset)):
+            self.choices = sorted(self.choices, key=repr)  # alike in every process
+        if isinstance(self.choices, list):
             self.choices = tuple(self.choices)
         if self.show_default is None:
             self.show_default = True

@@ -2,12 +2,19 @@ from __future__ import annotations
 
 import inspect
 import pickle
+from typing import Any
 
 import pytest
 
-from flowsdk import FlowSpec, JSONType, Parameter
-from flowsdk.exception import ParameterError
-from flowsdk.parameters import collect_parameters, convert, json_schema, resolve_parameters
+from flowsdk import Config, FlowSpec, JSONType, Parameter
+from flowsdk.exception import ParameterError, ParameterFieldTypeMismatch
+from flowsdk.parameters import (
+    ParameterContext,
+    collect_parameters,
+    convert,
+    json_schema,
+    resolve_parameters,
+)
 
 
 class Base(FlowSpec):
@@ -227,3 +234,92 @@ def test_a_list_must_be_one() -> None:
         convert(Parameter("p", separator=","), 5)
     with pytest.raises(ParameterError, match="found 3, expected one of 1, 2"):
         convert(Parameter("p", separator=",", type=int, choices=[1, 2]), "1,3")
+
+
+def test_a_default_that_is_a_function_is_told_all_there_is_to_know(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    told: list[ParameterContext] = []
+
+    def default(context: ParameterContext) -> str:
+        told.append(context)
+        context.logger("computing")
+        return context.configs.cfg.name
+
+    class Told(FlowSpec):
+        config = Config("cfg", default_value={"name": "from-config"})
+        p = Parameter("p", default=default)
+
+    env = {"FLOWSDK_USER": "ada"}
+    assert resolve_parameters(Told, {}, env, ds_type="s3") == {"p": "from-config"}
+    (context,) = told
+    assert (context.flow_name, context.user_name, context.parameter_name) == ("Told", "ada", "p")
+    assert context.ds_type == "s3"
+    assert context.configs == {"cfg": {"name": "from-config"}}
+    assert capsys.readouterr().err == "computing\n"
+    assert resolve_parameters(Told, {"p": "given"}, env) == {"p": "given"}
+    assert len(told) == 1  # only asked where nothing is given
+
+
+@pytest.mark.parametrize(
+    ("kind", "separator", "good", "bad"),
+    [
+        (str, None, "a", 1),
+        (int, None, 1, "1"),
+        (int, None, 1, True),
+        (float, None, 1, "1"),
+        (bool, None, False, 0),
+        (JSONType, None, {"a": [1]}, None),
+        (int, ",", "1,2", 7),
+        (int, ",", [1, 2], 7),
+    ],
+)
+def test_a_function_must_return_the_parameters_type(
+    kind: Any, separator: str | None, good: Any, bad: Any
+) -> None:
+    def flow(value: Any) -> type[FlowSpec]:
+        declared = Parameter("p", type=kind, separator=separator, default=lambda context: value)
+        return type("Flow", (FlowSpec,), {"p": declared, "__module__": __name__})
+
+    expected = [1, 2] if separator else good
+    assert resolve_parameters(flow(good), {}) == {"p": expected}
+    if bad is None:
+        return
+    with pytest.raises(ParameterFieldTypeMismatch, match=f"its default returned {bad!r}, expected"):
+        resolve_parameters(flow(bad), {})
+
+
+@pytest.mark.parametrize("name", ["required", "show_default"])
+def test_only_a_default_may_be_a_function(name: str) -> None:
+    declared = Parameter("p", **{name: lambda context: True})  # type: ignore[arg-type]
+    flow = type("Flow", (FlowSpec,), {"p": declared, "__module__": __name__})
+    with pytest.raises(ParameterError, match=f"found {name}=.*only a default is computed"):
+        collect_parameters(flow)
+
+
+def test_a_separator_must_be_a_text_and_json_has_none() -> None:
+    class Odd(FlowSpec):
+        a = Parameter("a", separator=lambda context: ",")  # type: ignore[arg-type]
+        b = Parameter("b", type=JSONType, separator=",")
+
+    with pytest.raises(ParameterError) as caught:
+        collect_parameters(Odd)
+    first, second = str(caught.value).splitlines()
+    assert "expected a text that is not empty" in first
+    assert "JSON, which has lists of its own" in second
+
+
+def test_choices_in_a_set_have_the_same_order_everywhere() -> None:
+    parameter = Parameter("p", choices={"b", "c", "a"})  # type: ignore[arg-type]
+    assert parameter.choices == ("a", "b", "c")
+
+
+def test_a_mismatch_among_other_problems_is_one_of_them() -> None:
+    class Both(FlowSpec):
+        a = Parameter("a", type=int, default=lambda context: "x")
+        b = Parameter("b", required=True)
+
+    with pytest.raises(ParameterError) as caught:
+        resolve_parameters(Both, {})
+    assert type(caught.value) is ParameterError
+    assert len(str(caught.value).splitlines()) == 2
