@@ -14,7 +14,8 @@ from flowsdk.registry import is_deployed
 def script_of(flow: type) -> Path:
     """The file in which a flow is defined."""
     module = sys.modules.get(flow.__module__)
-    return Path(getattr(module, "__file__", None) or "").resolve()
+    # In a notebook there is none, and the current folder is where it would be.
+    return Path(getattr(module, "__file__", None) or flow.__name__).resolve()
 
 
 def candidates(flow: type, path: str) -> list[Path]:

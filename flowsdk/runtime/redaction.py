@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
 #: In place of a secret.
 MASK = "***"
@@ -22,16 +22,17 @@ class Redactor:
     """Replaces secrets in texts."""
 
     def __init__(self) -> None:
-        self._values: list[str] = []
+        #: What is replaced, the longest first: a secret may be a part of another.
+        self.values: list[str] = []
 
     def learn(self, values: Iterable[str]) -> None:
         """Replace these from now on, in whole and, since logs are lines, line by line."""
-        known = {*self._values, *(form for value in values for form in _forms(value))}
-        self._values = sorted(known, key=len, reverse=True)  # a secret may be a part of another
+        known = {*self.values, *(form for value in values for form in _forms(value))}
+        self.values = sorted(known, key=len, reverse=True)
 
     def redact(self, text: str) -> str:
         """The text without secrets."""
-        for value in self._values:
+        for value in self.values:
             if value in text:
                 text = text.replace(value, MASK)
         return text
@@ -48,18 +49,23 @@ _channel: int | None = None
 
 
 def tell_through(fd: int) -> None:
-    """Have secrets told to whoever reads the other end of a pipe."""
+    """Have secrets told to whoever reads the other end of a pipe, also those known already."""
     global _channel  # noqa: PLW0603  # of the process
     _channel = fd
+    _tell(_own.values)
 
 
 def hide(values: Iterable[str]) -> None:
     """Keep secrets out of the log and the errors of this process's task."""
     secret = list(values)
     _own.learn(secret)
-    if _channel is None:
+    _tell(secret)
+
+
+def _tell(values: Sequence[str]) -> None:
+    if _channel is None or not values:
         return
-    message = memoryview(PREFIX + json.dumps(secret).encode() + b"\n")
+    message = memoryview(PREFIX + json.dumps(values).encode() + b"\n")
     while message:
         message = message[os.write(_channel, message) :]
 

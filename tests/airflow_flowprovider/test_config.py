@@ -56,3 +56,15 @@ def test_the_options_are_known_without_airflow() -> None:
         [sys.executable, "-c", script], capture_output=True, text=True, check=True
     )
     assert done.stdout.strip() == "False"
+
+
+def test_the_settings_are_read_once_for_all_steps_of_a_dag(monkeypatch: pytest.MonkeyPatch) -> None:
+    from airflow_flowprovider.compiler import compile_flow
+    from tests.airflow_flowprovider.operators.flows import SampleFlow
+
+    compile_flow(SampleFlow)
+    loaded = []
+    load = ProviderConfig.load
+    monkeypatch.setattr(ProviderConfig, "load", lambda: loaded.append(1) or load())
+    assert len(compile_flow(SampleFlow).tasks) > 1
+    assert len(loaded) == 1
