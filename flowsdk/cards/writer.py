@@ -18,7 +18,7 @@ from flowsdk.cards.collector import CardEditor, warn
 from flowsdk.cards.facts import TaskFacts, finished_facts, running_facts
 from flowsdk.cards.markup import plain, short_repr
 from flowsdk.datastore.keys import CardName
-from flowsdk.exception import CardNotFound
+from flowsdk.exception import CardNotFound, FlowException
 from flowsdk.runtime.errors import describe
 from flowsdk.runtime.redaction import redact
 
@@ -159,11 +159,14 @@ class CardWriter:
             self._failed(why, why, facts)
         except Exception as error:  # noqa: BLE001  # a card fails no task
             found = describe(error)
-            text = f"{found.type.removeprefix('builtins.')}: {found.message}"
+            text = found.message
+            if not isinstance(error, FlowException):
+                text = f"{found.type.removeprefix('builtins.')}: {text}"
             self._failed(text, found.traceback or text, facts)
 
     def _failed(self, why: str, details: str, facts: TaskFacts | None) -> None:
-        warn(f"{self._name()} could not be made: {why}")
+        if self._kind is not None:  # of a type that there is not, the log has said so already
+            warn(f"{self._name()} could not be made: {why}")
         if not self._attributes["save_errors"] or facts is None:
             return
         try:

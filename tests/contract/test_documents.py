@@ -43,6 +43,10 @@ def test_keys_are_where_they_were() -> None:
     assert keys.spec("DigitsFlow", run, ref) == task + "spec.json"
     assert keys.result("DigitsFlow", run, ref) == task + "result.json"
     assert keys.log_chunk("DigitsFlow", run, ref, 12) == task + "log/000012"
+    card = keys.CardName.of("DigitsFlow", run, ref, 0, "my-card", "x")
+    card_key = keys.card("DigitsFlow", run, ref, card)
+    assert card_key == f"{task}cards/0-my%2Dcard-x-{card.hash}.html"
+    assert keys.card_data(card_key) == f"{task}cards/0-my%2Dcard-x-{card.hash}.json"
 
 
 @pytest.mark.parametrize("name", ["a/b", "..", "a%b", "ü", "manual__2026-11-21T09:00:00+00:00"])

@@ -11,6 +11,7 @@ import pytest
 from flowsdk.cards import VegaChart, chart
 from flowsdk.cards.markup import css_length, embedded_json, escape, plain
 from flowsdk.cards.page import page
+from flowsdk.package import build
 from tests.flowsdk.cards.outline import Outline
 
 
@@ -143,3 +144,21 @@ def test_a_chart_is_made_of_an_altair_chart_or_json() -> None:
 @pytest.mark.parametrize("spec", [3, "no json", [1]])
 def test_what_is_no_chart_is_said(spec: object) -> None:
     assert "cannot be drawn" in VegaChart(spec).render()
+
+
+@pytest.mark.parametrize(
+    ("code", "travels"),
+    [
+        ("from flowsdk.cards import VegaChart\n", True),
+        ("import helper\n", True),
+        ("from flowsdk.cards import Markdown\n", False),
+    ],
+)
+def test_what_draws_charts_travels_only_with_flows_that_have_some(
+    tmp_path: Path, code: str, travels: bool
+) -> None:
+    (tmp_path / "helper.py").write_text("import flowsdk.cards as c\nchart = c.VegaChart\n", "utf-8")
+    (tmp_path / "flow.py").write_text(code, "utf-8")
+    files = build(tmp_path / "flow.py").files
+    assert ("flowsdk/cards/assets/vega.min.js" in files) == travels
+    assert "flowsdk/cards/page.css" in files

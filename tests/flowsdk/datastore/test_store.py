@@ -4,7 +4,7 @@ from dataclasses import replace
 
 import pytest
 
-from flowsdk.datastore import FlowDatastore, Storage
+from flowsdk.datastore import FlowDatastore, Storage, keys
 from flowsdk.datastore.store import flows
 from flowsdk.exception import KeyNotFound
 from flowsdk.spec import TaskRef
@@ -62,6 +62,23 @@ def test_logs_are_read_from_any_chunk(store: FlowDatastore) -> None:
     assert list(store.log_chunks(RUN.run, SPEC.ref)) == [b"0", b"1", b"2"]
     assert list(store.log_chunks(RUN.run, SPEC.ref, 2)) == [b"2"]
     assert list(store.log_chunks(RUN.run, SPEC.ref, 3)) == []
+
+
+def test_cards_lie_with_their_attempt(store: FlowDatastore) -> None:
+    ref = TaskRef("start", "0", 0)
+    names = [
+        keys.CardName.of("F", "1", ref, number, kind, id_)
+        for number, (kind, id_) in enumerate([("default", None), ("my-card", "a"), ("blank", "b")])
+    ]
+    for name in reversed(names):
+        store.write_card("1", ref, name, b"old")
+        store.write_card("1", ref, name, name.type.encode())
+    store.write_card_data("1", ref, names[1], b"{}")
+    assert store.cards("1", ref) == names
+    assert [store.read_card("1", ref, name) for name in names] == [b"default", b"my-card", b"blank"]
+    assert [store.read_card_data("1", ref, name) for name in names] == [None, b"{}", None]
+    assert store.cards("1", replace(ref, attempt=1)) == []
+    assert store.card_uri("1", ref, names[0]).startswith(store.storage.root)
 
 
 def test_what_there_is(store: FlowDatastore, storage: Storage) -> None:
