@@ -3,21 +3,20 @@
 from __future__ import annotations
 
 from collections import namedtuple
-from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass, replace
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
 from datetime import datetime, timezone
 from typing import Any, Literal
 
 from flowsdk.client.artifacts import DataArtifact, TaskData
 from flowsdk.client.code import MetaflowCode
 from flowsdk.client.facts import Metadata, environment_of, facts_of, listed
+from flowsdk.client.known_task import KnownTask
 from flowsdk.client.metadata import TaskInfo
 from flowsdk.client.neighbours import children_of, parents_of
-from flowsdk.client.objects import Container, Freshness, View, parse_time
-from flowsdk.datastore import FlowDatastore, keys
-from flowsdk.exception import KeyNotFound, NotFound, UsageError, did_you_mean
-from flowsdk.runtime.logs import LogLine, parse_chunk
-from flowsdk.spec import ArtifactRef, RunSpec, TaskRef, TaskResult, TaskSpec
+from flowsdk.client.objects import parse_time
+from flowsdk.exception import NotFound, UsageError, did_you_mean
+from flowsdk.spec import ArtifactRef
 
 Stream = Literal["stdout", "stderr", "both"]
 
@@ -43,7 +42,7 @@ class TaskException:
         return self.stacktrace.rstrip() or f"{self.type}: {self.exception}"
 
 
-class Task(Container[DataArtifact]):
+class Task(KnownTask):
     """A task: ``Task("MyFlow/run-id/step/task-id")``. Iterating yields its artifacts.
 
     Only a task that has succeeded has artifacts: those of its newest attempt that did.
@@ -55,24 +54,12 @@ class Task(Container[DataArtifact]):
     """
 
     _depth = 4
-    _wanted: int | None = None
 
     def __init__(
         self, pathspec: str, attempt: int | None = None, *, _namespace_check: bool = True
     ) -> None:
         self._wanted = attempt
         super().__init__(pathspec, _namespace_check=_namespace_check)
-
-    def _begin(self, parts: tuple[str, ...], view: View) -> None:
-        super()._begin(parts, view)
-        self._known: TaskInfo | None = None
-        self._fresh = Freshness(0)
-
-    @classmethod
-    def _of(cls, run: tuple[str, ...], info: TaskInfo, view: View) -> Task:
-        task = cls._at((*run[:2], info.step, info.task), view)
-        task._know(info)
-        return task
 
     # -- how it went
 
@@ -254,10 +241,6 @@ class Task(Container[DataArtifact]):
         refs = self._refs()
         return (self._artifact(name, refs[name]) for name in self.artifact_names())
 
-    def _exists(self) -> bool:
-        self._know(self._ask())
-        return self._known is not None
-
     def _child(self, name: str) -> DataArtifact | None:
         ref = self._refs().get(name)
         return self._artifact(name, ref) if ref else None
@@ -275,72 +258,6 @@ class Task(Container[DataArtifact]):
             f"have artifacts."
         )
 
-    def _extra(self) -> dict[str, Any]:
-        return {"_wanted": self._wanted}
-
-    # -- asking
-
-    def _know(self, info: TaskInfo | None) -> None:
-        self._known = info
-        self._fresh = Freshness(self._provider.fresh_seconds)
-
-    def _info(self) -> TaskInfo:
-        if self._known is None or not (self._known.status == "succeeded" or self._fresh):
-            self._know(self._ask())
-            if self._known is None:
-                self._raise_not_found()
-        assert self._known is not None
-        return self._known
-
-    def _ask(self) -> TaskInfo | None:
-        info = self._provider.task(*self._parts)
-        if info is None or self._wanted in (None, info.attempt):
-            return info
-        ref = replace(info.ref, attempt=self._wanted)
-        result = self._store().find_result(self._parts[1], ref)
-        if result:
-            return TaskInfo.of(result)
-        attempts = self._attempts()
-        if ref not in attempts:
-            known = ", ".join(str(other.attempt) for other in attempts)
-            raise NotFound(
-                f"Task {self.pathspec} has no attempt {self._wanted}, expected one of {known}."
-            )
-        running = info.status == "running" and ref == attempts[-1]
-        return TaskInfo(info.step, info.task, ref.attempt, "running" if running else "failed")
-
-    def _result(self) -> TaskResult | None:
-        info = self._info()
-        if info.result is None:
-            result = self._store().find_result(self._parts[1], info.ref)
-            self._known = info = replace(info, result=result)
-        return info.result
-
-    def _last_failure(self) -> TaskResult | None:
-        """The newest failed result there is, for a task whose last attempt left none."""
-        if self._wanted is not None:
-            return None
-        for ref in reversed(self._attempts()):
-            result = self._store().find_result(self._parts[1], ref)
-            if result and not result.succeeded:
-                return result
-        return None
-
-    def _attempts(self) -> list[TaskRef]:
-        store, (_, run, step, task) = self._store(), self._parts
-        numbers = store.storage.children(keys.task(store.flow, run, step, task))
-        return [TaskRef(step, task, number) for number in sorted(map(int, numbers))]
-
-    def _refs(self) -> Mapping[str, ArtifactRef]:
-        """The visible artifacts by name, sorted."""
-        info = self._info()
-        if info.status != "succeeded":
-            return {}
-        if info.result is None and info.artifacts is not None:
-            return {name: _short_ref(entry) for name, entry in sorted(info.artifacts.items())}
-        result = self._result()
-        return dict(sorted(result.artifacts.items())) if result and result.succeeded else {}
-
     def _artifact(self, name: str, ref: ArtifactRef) -> DataArtifact:
         artifact = DataArtifact._at((*self._parts, name), self._view)
         artifact._task, artifact._ref = self, ref
@@ -349,47 +266,5 @@ class Task(Container[DataArtifact]):
     def _sibling(self, info: TaskInfo) -> Task:
         return Task._of(self._parts, info, self._view)
 
-    def _is_control(self) -> bool:
-        """Whether it is the first task of a gang: a foreach over nothing in particular."""
-        frames = self._info().foreach
-        return bool(frames) and not frames[-1].values and frames[-1].index == 0
-
-    def _parent_steps(self) -> list[str]:
-        spec = self._spec()
-        return [ref.step for ref in spec.parents] if spec else []
-
-    def _spec(self) -> TaskSpec | None:
-        """What the task was launched with; of one that a resumed run has, maybe in its origin."""
-        own = (self._parts[1], self._info().ref)
-        for run, ref in dict.fromkeys((own, self._place())):
-            try:
-                return self._store().read_spec(run, ref)
-            except KeyNotFound:
-                continue
-        return None
-
-    def _place(self) -> tuple[str, TaskRef]:
-        """Run and attempt under which the task was launched and has printed."""
-        result = self._result()
-        if result is None or result.origin is None:
-            return self._parts[1], self._info().ref
-        _, run, step, task, attempt = result.origin.split("/")
-        return run, TaskRef(step, task, int(attempt))
-
-    def _run_spec(self) -> RunSpec | None:
-        return self._provider.run_spec(*self._parts[:2])
-
-    def _store(self) -> FlowDatastore:
-        return self._provider.store(*self._parts[:2])
-
-    def _lines(self) -> Iterator[LogLine]:
-        for chunk in self._store().log_chunks(*self._place()):
-            yield from parse_chunk(chunk)
-
     def _text(self, stream: str) -> str:
         return "".join(f"{line.text}\n" for line in self._lines() if line.stream == stream)
-
-
-def _short_ref(entry: Mapping[str, Any]) -> ArtifactRef:
-    """An artifact as far as a task record describes it: enough to load it."""
-    return ArtifactRef(entry["digest"], entry["size"], entry["type"], serializer="", origin="")
