@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from flowsdk.datastore import keys
+from flowsdk.datastore.tags import RunTags
 from flowsdk.spec import TaskRecord, TaskRef
 from tests.flowsdk.examples import RESULT, RUN, RUN_END, SPEC
 
@@ -14,6 +15,7 @@ GOLDEN = Path(__file__).parent / "golden"
 DOCUMENTS = {
     "run": RUN,
     "run_end": RUN_END,
+    "run_tags": RunTags(("good", "ä"), ("runtime:airflow", "user:ann")),
     "task_spec": SPEC,
     "task_result": RESULT,
     "task_record": TaskRecord.of(
@@ -40,6 +42,8 @@ def test_keys_are_where_they_were() -> None:
     assert keys.code("DigitsFlow", "abcd") == "DigitsFlow/code/abcd"
     assert keys.run_document("DigitsFlow", run) == f"DigitsFlow/runs/{run}/run.json"
     assert keys.run_end("DigitsFlow", run) == f"DigitsFlow/runs/{run}/done.json"
+    assert keys.run_tags("DigitsFlow", run, 12) == f"DigitsFlow/runs/{run}/tags.000012.json"
+    assert [keys.tags_edit(name) for name in ("tags.000012.json", "run.json", "tags")] == [12, 0, 0]
     assert keys.spec("DigitsFlow", run, ref) == task + "spec.json"
     assert keys.result("DigitsFlow", run, ref) == task + "result.json"
     assert keys.log_chunk("DigitsFlow", run, ref, 12) == task + "log/000012"
