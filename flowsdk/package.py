@@ -94,7 +94,7 @@ def local_files(flow_file: Path, root: Path, modules: Iterable[str] = ()) -> dic
 def upload(store: FlowDatastore, package: CodePackage) -> str:
     """Store a package unless it is there. Returns its key, which ``RunSpec.code`` wants."""
     key = keys.code(store.flow, package.digest)
-    if not store.storage.exists(key):
+    if not store.storage.freshen(key):
         store.storage.write(key, [package.data], if_absent=True)
     return key
 

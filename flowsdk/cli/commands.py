@@ -28,6 +28,8 @@ class Command:
     summary: str
 
 
+#: The first word of a command line that only asks how another one can go on.
+ASKED_BY_SHELL = "__complete"
 _OWN = {
     "help": "show all commands and options, or those of one command",
     "version": "print the version of flowsdk",
@@ -90,6 +92,16 @@ class CommandLine:
         if chosen in self._parsers:
             self.parser_of(chosen)
         return self.parser.parse_args(words)
+
+    def complete(self, words: Sequence[str]) -> bool:
+        """Tell a shell what ``words`` can become, if it is a shell that asks; whether it was."""
+        if not words or words[0] != ASKED_BY_SHELL:
+            return False
+        from flowsdk.cli.completion import candidates
+
+        for word, meaning in candidates(self, words[1:]):
+            sys.stdout.write(f"{word}\t{' '.join(meaning.split())}\n")
+        return True
 
     def answer(self, args: argparse.Namespace) -> bool:
         """Carry out ``help`` and ``version``; whether it was one of them."""

@@ -53,12 +53,13 @@ class BlobStore:
         content_digest = digest or digest_of(parts)
         key = keys.blob(self._flow, content_digest)
         size = sum(memoryview(part).nbytes for part in parts)
-        if size >= _ASK_FROM and self._storage.exists(key):
+        if size >= _ASK_FROM and self._storage.freshen(key):
             return content_digest
         packed = _compress(parts, size) if compress else None
         codec = RAW if packed is None else ZSTD
         header = HEADER.pack(MAGIC, codec, size)
-        self._storage.write(key, [header, *(packed or parts)], if_absent=True)
+        if not self._storage.write(key, [header, *(packed or parts)], if_absent=True):
+            self._storage.freshen(key)
         return content_digest
 
     def get(self, digest: str) -> memoryview:

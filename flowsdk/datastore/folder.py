@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import IO
 from urllib.parse import unquote, urlsplit
 
-from flowsdk.datastore.storage import Buffer, Storage
+from flowsdk.datastore.storage import Buffer, Entry, Storage
 from flowsdk.exception import DatastoreError, KeyNotFound
 
 #: From this size on an object is mapped instead of read. A mapping keeps a file descriptor, and a
@@ -92,6 +92,23 @@ class FolderStorage(Storage):
 
     def exists(self, key: str) -> bool:
         return (self._folder / key).is_file()
+
+    def freshen(self, key: str) -> bool:
+        try:
+            os.utime(self._folder / key)
+        except (FileNotFoundError, NotADirectoryError):
+            return False
+        except PermissionError:  # somebody else's, who alone can remove it
+            return True
+        return True
+
+    def entries(self, prefix: str) -> Iterator[Entry]:
+        for key in self.keys(prefix):
+            try:
+                found = os.stat(self._folder / key)
+            except FileNotFoundError:  # removed since
+                continue
+            yield Entry(key, found.st_size, found.st_mtime)
 
     def keys(self, prefix: str) -> Iterator[str]:
         found = []

@@ -49,6 +49,16 @@ def blob(flow: str, digest: str) -> str:
     return f"{component(flow)}/data/{digest[:2]}/{digest}"
 
 
+def blobs(flow: str) -> str:
+    """Prefix of all artifact blobs of a flow; the last component of a key is the digest."""
+    return f"{component(flow)}/data/"
+
+
+def packages(flow: str) -> str:
+    """Prefix of all code packages of a flow, likewise."""
+    return f"{component(flow)}/code/"
+
+
 def code(flow: str, digest: str) -> str:
     """A code package."""
     return f"{component(flow)}/code/{digest}"

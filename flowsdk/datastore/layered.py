@@ -6,7 +6,7 @@ import heapq
 from collections.abc import Iterator, Sequence
 from itertools import groupby
 
-from flowsdk.datastore.storage import Buffer, Storage
+from flowsdk.datastore.storage import Buffer, Entry, Storage
 from flowsdk.exception import KeyNotFound
 
 
@@ -46,6 +46,14 @@ class LayeredStorage(Storage):
 
     def exists(self, key: str) -> bool:
         return self._upper.exists(key) or self._lower.exists(key)
+
+    def freshen(self, key: str) -> bool:
+        return self._upper.freshen(key) or self._lower.exists(key)
+
+    def entries(self, prefix: str) -> Iterator[Entry]:
+        found = {entry.key: entry for entry in self._lower.entries(prefix)}
+        found.update({entry.key: entry for entry in self._upper.entries(prefix)})
+        return iter([found[key] for key in sorted(found)])
 
     def keys(self, prefix: str) -> Iterator[str]:
         return (

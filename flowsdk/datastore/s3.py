@@ -8,7 +8,7 @@ import time
 from collections.abc import Iterator, Sequence
 from typing import Any
 
-from flowsdk.datastore.storage import Buffer, Storage
+from flowsdk.datastore.storage import Buffer, Entry, Storage
 from flowsdk.exception import DatastoreError, KeyNotFound, UsageError
 
 #: From this size on an object is sent in parallel parts. S3 takes up to 5 GiB in one PUT, but one
@@ -22,6 +22,8 @@ _CONFLICT_PAUSES = (0.1, 0.3, 1.0, 3.0)
 _BROKEN_READ_PAUSES = (0.1, 0.5, 2.0)
 #: The most that one DeleteObjects takes.
 _DELETED_AT_ONCE = 1000
+#: An object not older than this need not be freshened.
+_FRESH_SECONDS = 12 * 3600
 _MISSING = {"NoSuchKey", "404", "NotFound"}
 
 
@@ -137,6 +139,23 @@ class S3Storage(Storage):
             failure.allow(*_MISSING)
             self.client.head_object(Bucket=self.bucket, Key=self._prefix + key)
         return not failure.met
+
+    def freshen(self, key: str) -> bool:
+        place = {"Bucket": self.bucket, "Key": self._prefix + key}
+        with _translated(self.uri(key)) as failure:
+            failure.allow(*_MISSING)
+            modified = self.client.head_object(**place)["LastModified"]
+            if time.time() - modified.timestamp() > _FRESH_SECONDS:
+                # Onto itself: S3 allows that where something about the object is replaced.
+                extra = {"MetadataDirective": "REPLACE"}
+                self.client.copy(place, self.bucket, place["Key"], ExtraArgs=extra)
+        return not failure.met
+
+    def entries(self, prefix: str) -> Iterator[Entry]:
+        for page in self._pages(prefix, delimiter=""):
+            for item in page.get("Contents", ()):
+                key = item["Key"][len(self._prefix) :]
+                yield Entry(key, item["Size"], item["LastModified"].timestamp())
 
     def keys(self, prefix: str) -> Iterator[str]:
         for page in self._pages(prefix, delimiter=""):

@@ -8,11 +8,25 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Iterator, Sequence
-from typing import Any, TypeAlias
+from typing import Any, NamedTuple, TypeAlias
 
 from flowsdk.exception import UsageError
 
 Buffer: TypeAlias = bytes | bytearray | memoryview
+
+
+class Entry(NamedTuple):
+    """An object, as a listing shows it.
+
+    Attributes:
+        key: Where it is.
+        size: In bytes.
+        modified: When it was written or freshened, seconds since 1970.
+    """
+
+    key: str
+    size: int
+    modified: float
 
 
 class Storage(ABC):
@@ -76,6 +90,18 @@ class Storage(ABC):
     @abstractmethod
     def exists(self, key: str) -> bool:
         """Whether there is such an object."""
+
+    @abstractmethod
+    def freshen(self, key: str) -> bool:
+        """Have an object count as newly written; whether there is such an object.
+
+        What is old and not referred to may be removed: whoever is about to refer to an object that
+        is there already says so with this. An object written in the last half day is new enough.
+        """
+
+    @abstractmethod
+    def entries(self, prefix: str) -> Iterator[Entry]:
+        """Every object whose key begins with ``prefix`` (which ends with ``/``), sorted by key."""
 
     @abstractmethod
     def keys(self, prefix: str) -> Iterator[str]:

@@ -29,6 +29,10 @@ def test_the_lower_storage_is_read_and_never_written(tmp_path: Path) -> None:
     assert both.children("") == ["a"]
     assert both.exists("a/y")
     assert not both.exists("a/none")
+    assert [(entry.key, entry.size) for entry in both.entries("a/")] == [
+        ("a/x", 2), ("a/y", 3), ("a/z", 2)
+    ]  # fmt: skip
+    assert (both.freshen("a/y"), both.freshen("a/z"), both.freshen("a/none")) == (True, True, False)
     both.delete(["a/x", "a/y"])
     assert (both.read("a/x"), both.read("a/y")) == (b"low", b"low")
     with pytest.raises(KeyNotFound):

@@ -1,12 +1,14 @@
 from __future__ import annotations
 
 import os
+import time
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
 
 from flowsdk.datastore import Storage, open_storage
+from flowsdk.datastore.folder import FolderStorage
 from flowsdk.exception import DatastoreError, KeyNotFound, UsageError
 
 
@@ -131,3 +133,29 @@ def test_deleting_what_is_there_and_what_is_not(storage: Storage) -> None:
     storage.delete([])
     storage.delete(["a/c"])
     assert storage.children("") == []
+
+
+def test_entries_tell_size_and_age(storage: Storage) -> None:
+    before = time.time()
+    storage.write("a/x/1", [b"one"])
+    storage.write("a/2", [b"to"])
+    storage.write("b/3", [b"three"])
+    found = list(storage.entries("a/"))
+    assert [(entry.key, entry.size) for entry in found] == [("a/2", 2), ("a/x/1", 3)]
+    assert all(before - 2 < entry.modified < time.time() + 2 for entry in found)
+    assert list(storage.entries("none/")) == []
+
+
+def test_an_object_that_is_used_again_counts_as_new(
+    storage: Storage, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert not storage.freshen("k")
+    storage.write("k", [b"content"])
+    if isinstance(storage, FolderStorage):
+        os.utime(Path(storage.root) / "k", (1e9, 1e9))
+    else:
+        monkeypatch.setattr("flowsdk.datastore.s3._FRESH_SECONDS", -1)
+    before = time.time()
+    assert storage.freshen("k")
+    assert storage.read("k") == b"content"
+    assert next(iter(storage.entries(""))).modified > before - 2
