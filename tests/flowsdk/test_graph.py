@@ -106,6 +106,49 @@ def test_which_splits_are_open(graph: FlowGraph) -> None:
     assert graph["merge"].splits == ()
 
 
+def test_which_branch_of_a_split_a_step_is_in(tmp_path: Path) -> None:
+    body = """
+    class F(FlowSpec):
+        @step
+        def start(self):
+            self.next(self.a, self.b)
+        @step
+        def a(self):
+            self.next({True: self.a, "no": self.c}, condition="x")
+        @step
+        def c(self):
+            self.next(self.d, foreach="xs", allow_empty=True)
+        @retry
+        @timeout(seconds=5)
+        @step
+        def d(self):
+            self.next(self.gathered)
+        @step
+        def gathered(self, inputs):
+            self.next(self.join)
+        @step
+        def b(self):
+            self.next(self.join)
+        @step
+        def join(self, inputs):
+            self.next(self.end)
+        @step
+        def end(self): pass
+    """
+    graph = FlowGraph.from_flow(import_flow(tmp_path, body))
+    assert {node.name: node.branches for node in graph if node.branches} == {
+        "a": ("a",), "b": ("b",), "c": ("a",), "d": ("a", "d"), "gathered": ("a",)
+    }  # fmt: skip
+    assert [graph.branch_to(parent, "join") for parent in ("gathered", "b")] == [0, 1]
+    assert graph.branch_to("d", "gathered") == 0
+    assert (graph.join_for("start"), graph.join_for("c")) == ("join", "gathered")
+    with pytest.raises(KeyError):
+        graph.join_for("a")
+    assert [node.name for node in graph if node.allow_empty] == ["c"]
+    assert graph["a"].cases == {True: "a", "no": "c"}
+    assert graph["d"].decorators == ("retry", "timeout")
+
+
 def test_topological_order(graph: FlowGraph) -> None:
     order = [node.name for node in graph.topological()]
     assert sorted(order) == sorted(graph.nodes)

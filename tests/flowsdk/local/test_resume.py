@@ -9,10 +9,11 @@ import pytest
 
 from flowsdk import FlowSpec
 from flowsdk.configs import resolve_configs
-from flowsdk.datastore import FlowDatastore, keys
+from flowsdk.datastore import FlowDatastore, keys, open_storage
 from flowsdk.exception import UsageError
 from flowsdk.local.resume import resume
 from flowsdk.local.run import RunOptions
+from flowsdk.local.scheduler import Listener
 from flowsdk.spec import RunSpec, TaskRef, TaskResult
 from tests.flowsdk.flows import import_flow, run_flow, write_flow
 from tests.flowsdk.local.inprocess import Finished, resumed, run
@@ -312,7 +313,8 @@ def test_parameters_and_configs_are_those_of_the_origin(tmp_path: Path) -> None:
     assert again.succeeded, again.error()
     assert again.value("end/0", "seen") == ("first", "first")
     spec = again.store.read_run(again.run)
-    assert (spec.parameters, spec.configs) == ({"alpha": "first"}, {"config": {"a": "first"}})
+    assert spec.parameters == {"alpha": "first"}
+    assert spec.configs == first.store.read_run(first.run).configs
 
 
 def airflow_run_of(first: Finished, run_id: str) -> None:
@@ -347,6 +349,25 @@ def test_a_run_under_airflow_is_resumed_by_its_id(tmp_path: Path, flow: type[Flo
     # What is resumed without naming a run is a laptop's, however new those under Airflow are.
     newest = resumed(flow, tmp_path)
     assert newest.store.read_run(newest.run).origin == f"F/{again.run}"
+
+
+def test_a_run_in_s3_is_resumed_where_it_lies(tmp_path: Path, flow: type[FlowSpec]) -> None:
+    boto3 = pytest.importorskip("boto3")
+    moto = pytest.importorskip("moto")
+    first = run(flow, tmp_path, {"alpha": 1})
+    airflow = "manual__2026-11-20T00:00:00+00:00"
+    airflow_run_of(first, airflow)
+    with moto.mock_aws():
+        boto3.client("s3").create_bucket(Bucket="flows")
+        root = "s3://flows/prefix"
+        there = open_storage(root)
+        for key in first.store.storage.keys(f"F/runs/{keys.component(airflow)}/"):
+            there.write(key, [first.store.storage.read(key)])
+        new = resume(flow, RunOptions(root), lambda _, __: None, origin_run=airflow)
+        assert new.execute(Listener(lambda _, __: None, lambda _, __: None)).succeeded
+        end = new.store.read_result(new.run.run, TaskRef("end", "0", 3))
+    assert end.origin == f"F/{airflow}/end/0/3"
+    assert end.artifacts == first.results["end/0"].artifacts
 
 
 def test_a_gang_is_used_again_only_as_a_whole(tmp_path: Path, flow: type[FlowSpec]) -> None:
