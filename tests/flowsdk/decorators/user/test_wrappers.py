@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -165,6 +166,16 @@ def test_catch_sees_what_is_raised_wherever_it_is_written(tmp_path: Path) -> Non
         assert ran.succeeded
         assert ran.artifact("e").type == "builtins.ValueError"
         assert "leave nobody" not in ran.lines
+
+
+def test_a_process_that_dies_does_not_run_the_decorator_twice(tmp_path: Path) -> None:
+    def die(flow: Any) -> None:
+        os._exit(3)
+
+    ran = run_here(start_with(catch(var="e"), noted, body=die), tmp_path)
+    assert ran.succeeded
+    assert ran.artifact("e").type == "flowsdk.Exited"
+    assert ran.output.count("enter nobody") == 1
 
 
 @pytest.mark.parametrize("decorator", [skipping, without_yield])
