@@ -5,7 +5,7 @@ from __future__ import annotations
 import base64
 import io
 import re
-from typing import Any
+from typing import Any, NamedTuple
 
 from flowsdk.cards.base import UserComponent
 from flowsdk.cards.markup import escape, failure, type_name
@@ -20,6 +20,8 @@ _SIGNATURES = (
 _SVG = re.compile(
     rb"\s*(?:<\?xml[^>]*\?>\s*)?(?:<!--.*?-->\s*|<!DOCTYPE[^>]*>\s*)*<svg[\s>]", re.DOTALL
 )
+#: Of figures; more than a CSS inch has, so that they are sharp on dense screens too.
+_FIGURE_DPI = 144
 _DATA_URI = re.compile(r"data:image/[a-z+.-]+;base64,[A-Za-z0-9+/=\s]+")
 
 
@@ -41,7 +43,7 @@ class Image(UserComponent):
     ) -> None:
         self._fixed = disable_updates
         self._label = label
-        self._source, self._problem = _data_uri(src)
+        self._picture = _picture_of(src)
 
     @classmethod
     def from_matplotlib(
@@ -61,46 +63,58 @@ class Image(UserComponent):
         """Show another picture; the label stays unless another is given."""
         if self._fixed:
             return
-        self._source, self._problem = _data_uri(image)
+        self._picture = _picture_of(image)
         if label is not None:
             self._label = label
 
     def render(self) -> str:
         """The component as HTML."""
-        if self._source is None:
-            return failure("Image cannot be shown", self._problem)
+        picture = self._picture
+        if picture.problem:
+            return failure("Image cannot be shown", picture.problem)
         label = "" if self._label is None else str(self._label)
         caption = f"<figcaption>{escape(label)}</figcaption>" if label else ""
         alt = escape(label or "Image without a description")
-        return f'<figure class="image"><img src="{self._source}" alt="{alt}">{caption}</figure>'
+        width = f' width="{picture.width}"' if picture.width else ""
+        return f'<figure class="image"><img src="{picture.source}" alt="{alt}"{width}>{caption}</figure>'
 
 
-def _data_uri(image: Any) -> tuple[str | None, str]:
-    """A picture as a ``data:`` URI; or None, and why there is none."""
+class _Picture(NamedTuple):
+    """A picture as a ``data:`` URI, its width in CSS pixels if not its own, or why there is none."""
+
+    source: str = ""
+    width: int | None = None
+    problem: str = ""
+
+
+def _picture_of(image: Any) -> _Picture:
     data: bytes | None
     try:
         if isinstance(image, str):
             if _DATA_URI.fullmatch(image):
-                return "".join(image.split()), ""
-            return None, (
-                f"Found the text {image[:80]!r}, expected a data: URI. A card loads nothing from "
-                f"elsewhere: pass the picture's bytes."
+                return _Picture("".join(image.split()))
+            return _Picture(
+                problem=f"Found the text {image[:80]!r}, expected a data: URI. A card loads nothing "
+                f"from elsewhere: pass the picture's bytes."
             )
         if isinstance(image, (bytes, bytearray, memoryview)):
             data = bytes(image)
         else:
             data = _drawn(image)
     except Exception as error:  # noqa: BLE001  # a drawing library may raise anything
-        return None, f"{type(error).__name__}: {error}"
+        return _Picture(problem=f"{type(error).__name__}: {error}")
     if data is None:
-        return None, (
-            f"Found {type_name(image)}, expected the bytes of a picture, a Pillow image or a "
-            f"matplotlib figure."
+        return _Picture(
+            problem=f"Found {type_name(image)}, expected the bytes of a picture, a Pillow image or "
+            f"a matplotlib figure."
         )
     kind = image_kind(data)
     if kind is None:
-        return None, f"Found {len(data):,} bytes that begin with {data[:8]!r}, expected a picture."
-    return f"data:image/{kind};base64,{base64.b64encode(data).decode()}", ""
+        return _Picture(
+            problem=f"Found {len(data):,} bytes that begin with {data[:8]!r}, expected a picture."
+        )
+    source = f"data:image/{kind};base64,{base64.b64encode(data).decode()}"
+    return _Picture(source, _figure_width(data) if _figure(image) is not None else None)
 
 
 def is_picture(value: object) -> bool:
@@ -125,16 +139,26 @@ def image_kind(data: bytes) -> str | None:
 
 def _drawn(image: Any) -> bytes | None:
     """The PNG that an object draws of itself; None if it cannot."""
-    if not hasattr(image, "savefig"):
-        if callable(getattr(image, "get_figure", None)):  # matplotlib's axes
-            image = image.get_figure()
-        elif hasattr(getattr(image, "figure", None), "savefig"):  # seaborn's grids
-            image = image.figure
     stream = io.BytesIO()
-    if callable(getattr(image, "savefig", None)):
-        image.savefig(stream, format="png", bbox_inches="tight", dpi=144)
+    figure = _figure(image)
+    if figure is not None:
+        figure.savefig(stream, format="png", bbox_inches="tight", dpi=_FIGURE_DPI)
     elif callable(getattr(image, "save", None)):
         image.save(stream, format="PNG")
     else:
         return None
     return stream.getvalue()
+
+
+def _figure(image: Any) -> Any:
+    """What of matplotlib is in an object: itself, the figure of axes or of seaborn's grids; or None."""
+    get_figure = getattr(image, "get_figure", None)
+    for found in (image, get_figure() if callable(get_figure) else getattr(image, "figure", None)):
+        if callable(getattr(found, "savefig", None)):
+            return found
+    return None
+
+
+def _figure_width(png: bytes) -> int:
+    """How wide a figure is to be shown, in CSS pixels: an inch has 96. The header tells its own."""
+    return round(int.from_bytes(png[16:20], "big") * 96 / _FIGURE_DPI)

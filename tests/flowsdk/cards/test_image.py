@@ -54,6 +54,18 @@ def test_a_picture_is_embedded(source: object) -> None:
     assert base64.b64decode(picture["src"].removeprefix("data:image/png;base64,")) == PNG
 
 
+def test_a_figure_is_shown_in_the_size_it_was_made_for() -> None:
+    wide = PNG[:16] + (864).to_bytes(4, "big") + PNG[20:]
+
+    class Wide:
+        def savefig(self, stream: IO[bytes], dpi: int, **_: Any) -> None:
+            assert dpi == 144
+            stream.write(wide)
+
+    assert assert_harmless(Image(Wide()).render()).all("img")[0]["width"] == "576"
+    assert "width" not in assert_harmless(Image(wide).render()).all("img")[0]
+
+
 @pytest.mark.parametrize(
     ("data", "kind"),
     [
