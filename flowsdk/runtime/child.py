@@ -11,6 +11,7 @@ import sys
 import threading
 import traceback
 from collections.abc import Callable
+from pathlib import Path
 from typing import NoReturn, TextIO
 
 from flowsdk.runtime.redaction import tell_through
@@ -72,6 +73,9 @@ def _become_a_process_of_its_own(pipes: dict[str, tuple[int, int]]) -> None:
     sys.stdin = open(0, closefd=False)  # noqa: SIM115  # for the life of the process
     sys.stdout, sys.stderr = _text_stream(1), _text_stream(2)
     seed_afresh()
+    # Where memory runs out Linux ends this process, and not the one that says so and lets @catch act.
+    with contextlib.suppress(OSError):
+        Path("/proc/self/oom_score_adj").write_text("1000", "ascii")
 
 
 def seed_afresh() -> None:

@@ -235,6 +235,24 @@ def test_the_death_of_the_process_is_caught(
     assert result.started_at < result.finished_at
 
 
+class Hungry(FlowSpec):
+    @step
+    def start(self) -> None:
+        self.score = Path("/proc/self/oom_score_adj").read_text().strip()
+        self.next(self.end)
+
+    @step
+    def end(self) -> None: ...
+
+
+@pytest.mark.skipif(not Path("/proc/self/oom_score_adj").exists(), reason="Linux only")
+def test_where_memory_runs_out_the_task_goes_before_the_process_that_tells_of_it(
+    tmp_path: Path,
+) -> None:
+    own = int(Path("/proc/self/oom_score_adj").read_text())
+    assert int(run_here(Hungry, tmp_path).artifact("score")) == 1000 > own
+
+
 def test_retries_come_before_the_death_is_caught(tmp_path: Path) -> None:
     flow = dying("exited")
     ran = run_here(flow, tmp_path, "retry:times=1,minutes_between_retries=0")

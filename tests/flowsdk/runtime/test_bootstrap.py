@@ -72,7 +72,7 @@ def test_a_job_sees_what_its_run_was_asked_for_with(spec: TaskSpec, tmp_path: Pa
     asked = replace(
         spec,
         decorators=('__main__.noted:{"who": "me"}', "retry:times=1"),
-        configs={"settings": {"n": 42}},
+        configs={"settings": '{"n": 42}'},
     )
     assert main(asked.to_json(), str(tmp_path)) == 0
     found = artifacts(asked)
