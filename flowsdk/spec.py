@@ -84,7 +84,8 @@ class ForeachFrame:
         var: Name of the artifact that was iterated over.
         index: 0-based position of this split.
         count: How many splits there are.
-        values: Digest of the blob that holds the split values, each readable by itself.
+        values: Digest of the blob that holds the split values, each readable by itself; empty for
+            a gang, whose elements are their indices.
         label: Short name of the split, for people.
     """
 
@@ -98,12 +99,12 @@ class ForeachFrame:
 
 @dataclass(frozen=True)
 class Splits:
-    """What a foreach step produced.
+    """What a foreach step produced, or one that starts a gang.
 
     Attributes:
-        var: Name of the artifact that was iterated over.
-        count: How many splits there are.
-        values: Digest of the blob with the values.
+        var: Name of the artifact that was iterated over; empty for a gang.
+        count: How many splits there are; 0 if nothing was iterated over and the join is next.
+        values: Digest of the blob with the values; empty for a gang.
         labels: A short name for each, in split order.
     """
 
@@ -203,7 +204,7 @@ class TaskSpec(Document):
         attempt: 0-based.
         root: URI of the datastore: ``s3://bucket/prefix`` or a folder.
         parents: The attempts whose artifacts come in; empty for the start step. For a join, one
-            per input in input order.
+            per input in input order, or the foreach step if that iterated over nothing.
         is_join: Whether the step takes ``inputs``.
         foreach: The foreach levels around this task, outermost first.
         parameters: Values of the parameters; only the start step has them, later steps inherit.
@@ -285,7 +286,7 @@ class TaskResult(Document):
         error: Set exactly if the status is ``failed``.
         artifacts: Every artifact visible in this task, own and inherited. Empty if it failed.
         next: The steps that follow, as chosen by ``self.next``.
-        splits: Set exactly if the step was a foreach.
+        splits: Set exactly if the step was a foreach or started a gang.
         foreach: The foreach levels around the task, outermost first.
         host: Name of the machine.
         batch_job: AWS Batch job id, or None.

@@ -110,14 +110,20 @@ def carry_out(args: argparse.Namespace, prepare: Callable[[OnLines], LocalRun]) 
     Raises:
         UsageError: A file that was asked for cannot be written.
     """
-    with reporter(args) as told:
-        run = prepare(told.lines)
-        _write_files(args, run)
-        told.begin(run.run)
-        with stopping_tasks_when_stopped():
-            outcome = run.execute(told.listener())
-        told.finish(outcome.succeeded)
-    call_exit_hooks(run, succeeded=outcome.succeeded)
+    begun, succeeded = None, False
+    try:
+        with reporter(args) as told:
+            run = prepare(told.lines)
+            _write_files(args, run)
+            told.begin(run.run)
+            with stopping_tasks_when_stopped():
+                begun = run
+                outcome = run.execute(told.listener())
+            succeeded = outcome.succeeded
+            told.finish(succeeded)
+    finally:  # also of a run that was interrupted
+        if begun is not None:
+            call_exit_hooks(begun, succeeded=succeeded)
     if outcome.succeeded:
         return 0
     sys.stderr.write(failure_text(outcome.failed))
@@ -146,12 +152,21 @@ def _write_files(args: argparse.Namespace, run: LocalRun) -> None:
         "run_id": run.run.run,
         "metadata": run.metadata,
     }
-    _write_at_once("--run-id-file", args.run_id_file, run.run.run)
-    _write_at_once("--runner-attribute-file", args.runner_attribute_file, json.dumps(attributes))
+    write_at_once("--run-id-file", args.run_id_file, run.run.run)
+    write_at_once("--runner-attribute-file", args.runner_attribute_file, json.dumps(attributes))
 
 
-def _write_at_once(option: str, path: Path | None, text: str) -> None:
-    """Write a file that is there with all of its content or not at all: others wait for it."""
+def write_at_once(option: str, path: Path | None, text: str) -> None:
+    """Write a file that is there with all of its content or not at all: others wait for it.
+
+    Args:
+        option: That names the file.
+        path: The file; None for none.
+        text: Its content.
+
+    Raises:
+        UsageError: It cannot be written.
+    """
     if path is None:
         return
     try:

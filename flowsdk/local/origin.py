@@ -7,7 +7,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 
 from flowsdk.datastore import FlowDatastore
-from flowsdk.graph import Node
+from flowsdk.graph import FlowGraph, Node
 from flowsdk.spec import RunSpec, TaskRef, TaskResult, TaskSpec
 
 _PARALLEL = 32
@@ -48,15 +48,18 @@ class Origin:
             successes = [result for result in pool.map(newest_success, attempts) if result]
         return cls(run, {(result.step, result.task): result for result in successes})
 
-    def results_of(self, node: Node, tasks: Sequence[str]) -> list[TaskResult] | None:
+    def results_of(
+        self, graph: FlowGraph, node: Node, tasks: Sequence[str]
+    ) -> list[TaskResult] | None:
         """The successes of tasks that run together; None if they have to run again.
 
         Args:
-            node: Their step, as the flow has it now.
+            graph: The flow as it is now.
+            node: Their step.
             tasks: Their ids: one, or all those of a gang.
         """
         found = [self.results.get((node.name, task)) for task in tasks]
-        results = [result for result in found if result is not None and _fits(node, result)]
+        results = [result for result in found if result and _fits(graph, node, result)]
         if len(results) < len(tasks) or len({result.attempt for result in results}) > 1:
             return None
         return results
@@ -78,7 +81,7 @@ def commit(store: FlowDatastore, reused: Iterable[tuple[TaskSpec, TaskResult]]) 
         list(pool.map(store_one, reused))
 
 
-def _fits(node: Node, result: TaskResult) -> bool:
+def _fits(graph: FlowGraph, node: Node, result: TaskResult) -> bool:
     """Whether a task can be followed in the flow as it is now: its code may have changed since."""
     if (result.splits is not None) != (node.kind == "foreach"):
         return False
@@ -86,7 +89,7 @@ def _fits(node: Node, result: TaskResult) -> bool:
         if bool(result.splits.values) == node.num_parallel:
             return False
         if not result.splits.count:
-            return node.allow_empty
+            return node.allow_empty and result.next == (graph.join_for(node.name),)
     if node.kind == "switch":
         return set(result.next) <= set(node.next)
     return result.next == node.next

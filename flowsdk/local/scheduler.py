@@ -132,7 +132,7 @@ class Scheduler:
         to_run: deque[Unit] = deque()
         while self._ready:
             unit = self._ready.popleft()
-            earlier = origin.results_of(unit.node, unit.tasks)
+            earlier = origin.results_of(self._graph, unit.node, unit.tasks)
             if earlier is None:
                 to_run.append(unit)
                 continue

@@ -66,6 +66,27 @@ def test_after_a_failure_the_users_error_is_still_the_last_word(tmp_path: Path) 
     assert done.stderr.splitlines()[-1] == "ValueError: the user's own"
 
 
+def test_a_run_that_ends_by_the_scheduler_or_by_a_signal_calls_them_too(tmp_path: Path) -> None:
+    body = FLOW.replace(
+        "self.next(self.end)", "self.xs = 'abc'; self.next(self.a, foreach='xs')", 1
+    )
+    body = body.replace(
+        "    @step\n    def end",
+        "    @step\n    def a(self):\n        self.next(self.j)\n"
+        "    @step\n    def j(self, inputs):\n        self.next(self.end)\n    @step\n    def end",
+    )
+    done = run_flow(write_flow(tmp_path, body), "run", "--max-num-splits", "2")
+    assert done.returncode == 1
+    assert done.stdout.splitlines()[-1].endswith(" failed None")
+    assert "expected at most 2" in done.stderr.splitlines()[-1]
+
+
+def test_a_command_line_that_starts_no_run_calls_none(tmp_path: Path) -> None:
+    done = run_flow(write_flow(tmp_path, FLOW), "run", "--run-id-file", str(tmp_path / "no" / "id"))
+    assert done.returncode == 2
+    assert "told" not in done.stdout
+
+
 def test_tasks_do_not_call_hooks(tmp_path: Path) -> None:
     done = run_flow(write_flow(tmp_path, FLOW), "run")
     assert sum(line.startswith("plain") for line in done.stdout.splitlines()) == 1

@@ -284,6 +284,34 @@ def test_a_step_that_now_goes_elsewhere_runs_again(tmp_path: Path) -> None:
     ]  # fmt: skip
 
 
+def test_a_foreach_over_nothing_is_used_again_while_its_join_is_the_same(tmp_path: Path) -> None:
+    body = """
+    class F(FlowSpec):
+        @step
+        def start(self):
+            self.xs = []
+            self.next(self.body, foreach="xs", allow_empty=True)
+        @step
+        def body(self):
+            self.next(self.join)
+        @step
+        def join(self, inputs):
+            self.x = 1 / {zero}
+            self.next(self.end)
+        @step
+        def end(self): pass
+    """
+    run(import_flow(tmp_path, body.format(zero="len(inputs)")), tmp_path)
+    again = resumed(import_flow(tmp_path, body.format(zero="1")), tmp_path)
+    assert (again.reused, again.started) == (["start/0"], ["join/0", "end/0"])
+    renamed = body.replace("self.join", "self.gather").replace("def join", "def gather")
+    assert resumed(import_flow(tmp_path, renamed.format(zero="1")), tmp_path).reused == []
+    strict = body.replace(", allow_empty=True", "")
+    failed = resumed(import_flow(tmp_path, strict.format(zero="1")), tmp_path)
+    assert (failed.reused, failed.started) == ([], ["start/0"])
+    assert "self.xs is empty" in failed.error()
+
+
 def test_parameters_and_configs_are_those_of_the_origin(tmp_path: Path) -> None:
     body = """
     from flowsdk import Config
