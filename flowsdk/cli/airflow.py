@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 from collections.abc import Callable, Container
 from importlib import import_module
+from pathlib import Path
 from typing import NamedTuple
 
 from flowsdk.cli.actions import add_actions
@@ -80,7 +81,7 @@ def _add_create(parser: argparse.ArgumentParser, _: type[FlowSpec]) -> None:
                         "needed then")  # fmt: skip
     parser.add_argument("--timeout", type=_seconds, default=600, metavar="SECONDS",
                         help="how long to wait for that (default: %(default)s)")  # fmt: skip
-    parser.add_argument("--deployer-attribute-file", metavar="FILE",
+    parser.add_argument("--deployer-attribute-file", type=Path, default=None, metavar="FILE",
                         help="write name, airflow and dags_folder to this file, as JSON, when it "
                         "is done")  # fmt: skip
     _add_common(parser)

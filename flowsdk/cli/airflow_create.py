@@ -6,12 +6,12 @@ import argparse
 import json
 import time
 from collections.abc import Mapping
-from pathlib import Path
 from typing import Any
 
 from flowsdk.cli.airflow import server_of
+from flowsdk.cli.run import write_at_once
 from flowsdk.cli.telling import Teller
-from flowsdk.deployer.checking import files_of
+from flowsdk.deployer.checking import files_of, require_deployable
 from flowsdk.deployer.dags_folder import Changes, DagsFolder, FlowFiles, find_dags_folder
 from flowsdk.deployer.parsing import Parsed, wait_until_parsed
 from flowsdk.deployer.server import AirflowServer, server_url
@@ -23,8 +23,9 @@ def create(flow: type[FlowSpec], args: argparse.Namespace) -> int:
     """Deploy the flow."""
     _refuse_what_cannot_travel(flow, args)
     say = Teller(args)
-    files = files_of(flow, args.file_name)
+    require_deployable(flow)
     folder = DagsFolder(find_dags_folder(args.dags_folder))
+    files = files_of(flow, folder, args.file_name)
     server = None if args.no_wait or args.dry_run else server_of(args)
     before = Parsed.now(server, files) if server else None
     changes = folder.put(files, overwrite=args.overwrite, dry_run=args.dry_run)
@@ -48,8 +49,9 @@ def create(flow: type[FlowSpec], args: argparse.Namespace) -> int:
         state = "paused" if paused else "active"
         say(f"Flow {flow.__name__} is deployed and {state} ({took:.1f} s).")
         say(f"    {server.url}/dags/{flow.__name__}")
-    if args.deployer_attribute_file and not args.dry_run:
-        _write_at_once(Path(args.deployer_attribute_file), facts)
+    if not args.dry_run:
+        option = "--deployer-attribute-file"
+        write_at_once(option, args.deployer_attribute_file, json.dumps(facts))
     say.result(facts)
     return 0
 
@@ -94,9 +96,3 @@ def _let_run(server: AirflowServer, dag: Mapping[str, Any], *, is_new: bool, pau
         server.pause(dag["dag_id"], paused)
         return paused
     return bool(dag["is_paused"])
-
-
-def _write_at_once(path: Path, value: Mapping[str, Any]) -> None:
-    temporary = path.with_name(f".{path.name}.tmp")
-    temporary.write_text(json.dumps(value), "utf-8")
-    temporary.replace(path)

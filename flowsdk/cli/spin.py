@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import argparse
+import json
 import sys
 import tempfile
 from contextlib import ExitStack
 from pathlib import Path
 
 from flowsdk.cli.progress import failure_text, reporter
-from flowsdk.cli.run import stopping_tasks_when_stopped
+from flowsdk.cli.run import stopping_tasks_when_stopped, write_at_once
 from flowsdk.flow import FlowSpec
 from flowsdk.local.spin import SPIN_FOLDER, Spin, SpinOptions, artifacts_of_module
 from flowsdk.spec import ArtifactRef, TaskResult
@@ -29,6 +30,9 @@ def add_arguments(parser: argparse.ArgumentParser, flow: type[FlowSpec]) -> None
                         f"the client read it")  # fmt: skip
     parser.add_argument("--with", action="append", default=[], dest="with_after", metavar="DECO",
                         help="as before the command")  # fmt: skip
+    parser.add_argument("--runner-attribute-file", type=Path, default=None, metavar="FILE",
+                        help="write flow_name, run_id, step_name, task_id and metadata to this "
+                        "file, as JSON, when the task starts")  # fmt: skip
     parser.add_argument("--json", action="store_true",
                         help="print one JSON object for each event instead of lines")  # fmt: skip
 
@@ -50,6 +54,7 @@ def execute(flow: type[FlowSpec], args: argparse.Namespace) -> int:
         )
         told = stack.enter_context(reporter(args))
         spin = Spin(flow, args.pathspec, options)
+        _write_attributes(args, spin, scratch)
         told.begin(spin.run)
         told.say(f"Spinning {spin.spec.step}/{spin.spec.task} of run {spin.spec.origin_run}.")
         with stopping_tasks_when_stopped():
@@ -64,6 +69,18 @@ def execute(flow: type[FlowSpec], args: argparse.Namespace) -> int:
         return 0
     sys.stderr.write(failure_text((result,)))
     return 1
+
+
+def _write_attributes(args: argparse.Namespace, spin: Spin, scratch: str) -> None:
+    """Tell whoever waits for it which task this is, and where it will be if it is kept."""
+    attributes = {
+        "flow_name": spin.run.flow,
+        "run_id": spin.run.run,
+        "step_name": spin.spec.step,
+        "task_id": spin.spec.task,
+        "metadata": f"local@{Path(scratch).absolute()}",
+    }
+    write_at_once("--runner-attribute-file", args.runner_attribute_file, json.dumps(attributes))
 
 
 def _artifacts(result: TaskResult) -> str:

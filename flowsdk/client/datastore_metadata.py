@@ -135,8 +135,9 @@ class DatastoreMetadata(MetadataProvider):
 
         def first_seen(step: str) -> tuple[str, str]:
             tasks = self._storage.children(keys.step(flow, run, step))
-            first = newest_first(map(keys.name_of, tasks))[-1]
-            info = self.task(flow, run, step, first)
+            ids = newest_first(map(keys.name_of, tasks))
+            # In a folder, a step may be there a moment before its first task is.
+            info = self.task(flow, run, step, ids[-1]) if ids else None
             # A step that has no result yet runs now, so it sorts as the newest.
             return (info.started_at or "~" if info else "~", step)
 

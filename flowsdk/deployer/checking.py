@@ -10,7 +10,7 @@ from flowsdk import lint
 from flowsdk.configs.config import collect_configs
 from flowsdk.configs.resolving import resolve_configs
 from flowsdk.decorators.settings import step_settings
-from flowsdk.deployer.dags_folder import FlowFiles
+from flowsdk.deployer.dags_folder import DagsFolder, FlowFiles
 from flowsdk.exception import DeploymentError, FlowException
 from flowsdk.flow import FlowSpec, graph_of
 from flowsdk.include_file import IncludeFile
@@ -19,15 +19,8 @@ from flowsdk.places import find_file, script_of
 from flowsdk.registry import mark_deployed
 
 
-def files_of(flow: type[FlowSpec], name: str | None = None) -> FlowFiles:
-    """All files of a flow that is fit to be deployed.
-
-    These are its own file, the local modules that it imports, and the files that its Configs and
-    IncludeFiles read by default.
-
-    Args:
-        flow: The flow class.
-        name: Of its file in the dags folder; by default as it is called.
+def require_deployable(flow: type[FlowSpec]) -> None:
+    """Make sure that nothing is wrong with a flow.
 
     Raises:
         FlowException: The flow has problems; all of them.
@@ -39,10 +32,25 @@ def files_of(flow: type[FlowSpec], name: str | None = None) -> FlowFiles:
         raise problems[0]
     if told:
         raise DeploymentError("\n".join(told))
+
+
+def files_of(flow: type[FlowSpec], folder: DagsFolder, name: str | None = None) -> FlowFiles:
+    """All files of a flow that is fit to be deployed.
+
+    These are its own file, the local modules that it imports, and the files that its Configs and
+    IncludeFiles read by default.
+
+    Args:
+        flow: The flow class.
+        folder: Where they are to be; a flow that is there already stays in its place.
+        name: Of the flow's file there; by default as it is called.
+    """
     script = script_of(flow)
-    files = FlowFiles.of(flow.__name__, script, name)
-    data = {path: (script.parent / path).read_bytes() for path in _data_files(flow)}
-    return replace(files, contents={**files.contents, **data})
+    root = Path(folder.root).resolve() if folder.holds(script) else script.parent
+    files = FlowFiles.of(flow.__name__, script, root, name)
+    data = [script.parent / path for path in _data_files(flow)]
+    contents = {path.relative_to(root).as_posix(): path.read_bytes() for path in data}
+    return replace(files, contents={**files.contents, **contents})
 
 
 def _problem_of(

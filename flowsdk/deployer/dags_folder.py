@@ -36,21 +36,22 @@ class FlowFiles:
     contents: Mapping[str, bytes] = field(repr=False)
 
     @classmethod
-    def of(cls, flow: str, flow_file: Path, name: str | None = None) -> FlowFiles:
+    def of(cls, flow: str, flow_file: Path, root: Path, name: str | None = None) -> FlowFiles:
         """Read the files.
 
         Args:
             flow: Name of the flow.
             flow_file: Its file.
+            root: What is to become the dags folder: the file's folder, or one above it.
             name: Of that file in the dags folder; by default as it is called.
 
         Raises:
             PackageError: A file cannot be read or parsed.
         """
-        flow_file = flow_file.resolve()
-        found = package.local_files(flow_file, flow_file.parent)
-        script = name or flow_file.name
-        found[script] = found.pop(flow_file.name)
+        found = package.local_files(flow_file, root)
+        place = flow_file.relative_to(root)
+        script = place.with_name(name or place.name).as_posix()
+        found[script] = found.pop(place.as_posix())
         return cls(flow, script, {path: found[path].read_bytes() for path in sorted(found)})
 
 
@@ -155,6 +156,10 @@ class DagsFolder:
         self._storage.delete(deleted)
         self._storage.delete([key_of(flow)])
         return Changes(deleted=tuple(deleted), kept=kept)
+
+    def holds(self, path: Path) -> bool:
+        """Whether a file lies in it already."""
+        return "://" not in self.root and path.is_relative_to(Path(self.root).resolve())
 
     def has(self, flow: str) -> bool:
         """Whether a flow was put there."""

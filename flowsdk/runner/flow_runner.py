@@ -89,12 +89,13 @@ class Runner:
 
         Args:
             pathspec: ``step``, or the ``run/step/task`` to take the inputs of.
-            keywords: Options of ``spin``.
+            keywords: Options of ``spin``. Unless ``persist=False`` is among them, what the task
+                leaves is kept, so that it can be read.
 
         Raises:
             CommandFailed: As :meth:`run`.
         """
-        chosen = {"pathspec": pathspec, **keywords}
+        chosen = {"pathspec": pathspec, "persist": True, **keywords}
         return ExecutingTask(self._commands, *self._finished("spin", chosen))
 
     async def async_run(self, **keywords: Any) -> ExecutingRun:
@@ -107,7 +108,7 @@ class Runner:
 
     async def async_spin(self, pathspec: str, **keywords: Any) -> ExecutingTask:
         """Start a task; returns when it has begun. As :meth:`spin` otherwise."""
-        chosen = {"pathspec": pathspec, **keywords}
+        chosen = {"pathspec": pathspec, "persist": True, **keywords}
         return ExecutingTask(self._commands, *await self._begun("spin", chosen))
 
     def cleanup(self) -> None:

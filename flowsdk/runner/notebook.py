@@ -21,9 +21,10 @@ from flowsdk.runner.flow_runner import Runner
 if TYPE_CHECKING:
     from flowsdk.client import Run
 
-#: What a flow's own file must not execute: it would start itself. ``get_ipython`` is what magics
-#: have become by the time that a cell is compiled.
-_NOT_COPIED = {"NBRunner", "NBDeployer", "get_ipython"}
+#: What a flow's own file must not execute: it would start itself.
+_STARTING = {"NBRunner", "NBDeployer"}
+#: What magics have become by the time that a cell is compiled.
+_MAGIC = "get_ipython"
 
 
 class NBRunner:
@@ -189,9 +190,9 @@ def _left_out(tree: ast.Module, end: int) -> Iterator[tuple[int, int]]:
             continue
         names = {node.id for node in ast.walk(statement) if isinstance(node, ast.Name)}
         is_main = isinstance(statement, ast.If) and "__name__" in names
-        if is_main or names == {"get_ipython"}:
+        if is_main or _MAGIC in names:
             yield statement.lineno, statement.end_lineno or statement.lineno
-        elif names & _NOT_COPIED:
+        elif names & _STARTING:
             # What follows works on the result, which the flow's own process does not have.
             yield statement.lineno, end
             return

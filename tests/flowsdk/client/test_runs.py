@@ -228,3 +228,13 @@ def test_the_last_step_may_have_another_name(tmp_path: Path) -> None:
     run = Run(f"OtherNamesFlow/{name}")
     assert run.successful
     assert run.data.y == 2
+
+
+def test_a_step_is_there_before_its_first_task(tmp_path: Path) -> None:
+    root = str(tmp_path)
+    run = record(root)
+    metadata(f"local@{root}")
+    (tmp_path / "HelloFlow" / "runs" / run / "later").mkdir()
+    found = Run(f"HelloFlow/{run}")
+    assert next(iter(found)).id == "later"
+    assert list(found["later"]) == []

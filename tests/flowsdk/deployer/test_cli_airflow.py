@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import json
 import runpy
+import shutil
 import sys
 import threading
 from collections.abc import Iterator
@@ -153,6 +154,18 @@ def test_create_without_airflow(cli: Deployment, dags: Path) -> None:
     assert not list(dags.iterdir())
     made = cli.json("airflow", "create", "--dags-folder", str(dags), "--no-wait")
     assert (made["written"], made["airflow"]) == (WRITTEN, None)
+
+
+def test_a_flow_that_is_in_the_folder_already_stays_in_its_place(
+    cli: Deployment, dags: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    inner = dags / "team"
+    shutil.copytree(cli.flow_file.parent, inner)
+    cli.flow_file = inner / "hello_flow.py"
+    made = cli.json("airflow", "create", "--dags-folder", str(dags), "--no-wait")
+    assert (made["file"], made["written"]) == ("team/hello_flow.py", [])
+    assert made["unchanged"] == [f"team/{name}" for name in WRITTEN]
+    assert not (dags / ".flowsdk").exists()
 
 
 @pytest.mark.parametrize(

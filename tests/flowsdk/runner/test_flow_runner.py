@@ -236,3 +236,26 @@ def test_ctrl_c_ends_the_run(flow_file: Path, tmp_path: Path) -> None:
     with pytest.raises(ProcessLookupError):
         os.kill(task, 0)
     assert not temporary_folders(tmp_path)
+
+
+def test_a_task_is_spun_and_read(flow_file: Path, tmp_path: Path) -> None:
+    module = tmp_path / "overrides.py"
+    module.write_text("ARTIFACTS = {'numbers': [10, 20]}\n")
+    with Runner(flow_file, show_output=False) as runner:
+        past = runner.run(some_numbers=[1, 2]).run
+        spun = runner.spin("end", artifacts_module=module)
+        assert (spun.status, spun.task.data.total) == ("successful", 30)
+        assert spun.task.path_components[2:] == ["end", "0"]
+        assert spun.task.path_components[1] != past.id
+        assert repr(spun) == "ExecutingTask(end/0, successful)"
+        with pytest.raises(CommandFailed, match="has no task of step 'ende'"):
+            runner.spin(f"{past.id}/ende")
+
+        async def story() -> int:
+            again = await runner.async_spin(f"{past.pathspec}/end")
+            await again.wait()
+            return int(again.task.data.total)
+
+        assert asyncio.run(story()) == 3
+    assert past["end"].task is not None
+    assert past["end"].task.data.total == 3
