@@ -26,9 +26,6 @@ if TYPE_CHECKING:
     from flowsdk.decorators.running import RunningTask
     from flowsdk.spec import TaskResult
 
-#: How long the end of a step waits for a card that is just being stored, in seconds.
-_PATIENCE = 30
-
 
 class _TookTooLong(BaseException):
     """The card is not done in time; no ``except Exception`` of a card may stop it."""
@@ -39,7 +36,8 @@ class CardWriter:
 
     How it works:
         A refresh wakes a thread, which makes the card and stores it, over and over under the same
-        name. The final card is made in the task's own thread, with a time limit.
+        name. Once the step has ended it is stopped, and the final card is made in the task's own
+        thread, with a time limit.
     Known limitation:
         The limit interrupts Python code, not a library that does not return to it.
 
@@ -62,6 +60,7 @@ class CardWriter:
         self._wake = threading.Event()
         self._hurry = threading.Event()
         self._stopped = False
+        self._said: set[str] = set()
         self._thread: threading.Thread | None = None
         self._kind: type[MetaflowCard] | None = None
         try:
@@ -96,8 +95,6 @@ class CardWriter:
         self._stopped = True
         self._hurry.set()
         self._wake.set()
-        if self._thread is not None:
-            self._thread.join(_PATIENCE)
 
     def _keep_showing(self) -> None:
         while True:
@@ -109,7 +106,7 @@ class CardWriter:
                 self._show()
             except Exception as error:  # noqa: BLE001  # a card fails no task
                 # The step may have been changing a component just then: the next time will do.
-                warn(f"{self._name()} could not be refreshed: {type(error).__name__}: {error}")
+                self._say(f"{self._name()} could not be refreshed: {type(error).__name__}: {error}")
             self._hurry.wait(self._attributes["refresh_interval"])
             self._hurry.clear()
 
@@ -133,13 +130,14 @@ class CardWriter:
         Args:
             result: Of the task.
         """
-        self.stop()
         if not result.succeeded and not (self._kind and issubclass(self._kind, BuiltinCard)):
             return  # a card of one's own is about what a task has left behind
         attributes = self._attributes
         facts: TaskFacts | None = None
         try:
             with _limited(attributes["timeout"]):
+                if self._thread is not None:
+                    self._thread.join()  # what it is storing must not come after the final card
                 facts = finished_facts(result, type(self._task.flow), self._task.spec)
                 card = self._card(facts)
                 task = None
@@ -199,6 +197,11 @@ class CardWriter:
             if result is None
             else finished_task(store, result)
         )
+
+    def _say(self, message: str) -> None:
+        if message not in self._said:  # the next refresh may fail for the same reason
+            self._said.add(message)
+            warn(message)
 
     def _name(self) -> str:
         called = f" ({self.editor.id})" if self.editor.id else ""

@@ -338,6 +338,36 @@ def test_refreshes_come_no_faster_than_the_interval(carded: Carded) -> None:
     assert ran.value("start/0", "shown") == 1
 
 
+def test_a_refresh_that_fails_is_told_once(carded: Carded, cards_of: CardsOf) -> None:
+    ran = carded("""
+        import time
+
+        class Fixed(MetaflowCard):
+            type = "fixed"
+            RUNTIME_UPDATABLE = True
+            def render(self, task):
+                return "done"
+
+        class F(FlowSpec):
+            @card(type="fixed", refresh_interval=0)
+            @step
+            def start(self):
+                for _ in range(20):
+                    current.card.get("fixed")[0].refresh()
+                    time.sleep(0.01)
+                self.next(self.end)
+
+            @step
+            def end(self):
+                pass
+    """)
+    assert ran.succeeded
+    told = [line for line in ran.printed["start/0"] if "could not be refreshed" in line]
+    assert len(told) == 1
+    assert "has no render_runtime()" in told[0]
+    assert cards_of(ran, "start/0")[0].get() == "done"
+
+
 def test_pictures_and_tables_among_the_artifacts_are_shown(
     carded: Carded, cards_of: CardsOf
 ) -> None:
