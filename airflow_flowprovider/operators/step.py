@@ -214,7 +214,8 @@ class FlowStepOperator(BaseOperator):
             run = read_run(self.store, str(context["run_id"]), self.step)
         else:
             run = start_run(self.flow, self.store, context)
-            push_tags(context["ti"], run)
+            ti: Any = context["ti"]
+            push_tags(ti, run)
         return task_spec(
             run,
             self.store.storage.root,

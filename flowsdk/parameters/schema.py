@@ -37,7 +37,11 @@ def json_schema(parameter: Parameter, nullable: bool = False) -> dict[str, Any]:
         target["minimum"] = parameter.min
     if parameter.max is not None:
         target["maximum"] = parameter.max
-    if nullable or callable(parameter.default) or (parameter.default is None and not parameter.required):
+    if (
+        nullable
+        or callable(parameter.default)
+        or (parameter.default is None and not parameter.required)
+    ):
         types = schema["type"] if isinstance(schema["type"], list) else [schema["type"]]
         schema["type"] = ["null", *types]
         if "enum" in schema:
