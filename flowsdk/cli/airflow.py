@@ -139,6 +139,10 @@ def _add_status(parser: argparse.ArgumentParser, _: type[FlowSpec]) -> None:
     _add_common(parser)
 
 
+def _add_nothing(parser: argparse.ArgumentParser, _: type[FlowSpec]) -> None:
+    _add_common(parser)
+
+
 def _add_terminate(parser: argparse.ArgumentParser, _: type[FlowSpec]) -> None:
     parser.add_argument("run_id", metavar="RUN_ID")
     _add_common(parser)
@@ -152,6 +156,8 @@ _ACTIONS = {
     "backfill": _Action("start the runs that the schedule would have started in a range of dates",
                         _add_backfill),
     "status": _Action("show how the deployed flow, or one of its runs, is", _add_status),
+    "pause": _Action("start no task of the deployed flow from now on", _add_nothing),
+    "unpause": _Action("let the deployed flow run again", _add_nothing),
     "terminate": _Action("end a run and the jobs of its tasks", _add_terminate),
     "delete": _Action("take the flow's files out of the dags folder and delete it from Airflow, "
                       "runs included", _add_delete),

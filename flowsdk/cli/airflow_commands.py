@@ -126,6 +126,26 @@ def status(flow: type[FlowSpec], args: argparse.Namespace) -> int:
     return 1 if errors else 0
 
 
+def pause(flow: type[FlowSpec], args: argparse.Namespace) -> int:
+    """Start no task of the flow from now on."""
+    return _switch(flow, args, paused=True)
+
+
+def unpause(flow: type[FlowSpec], args: argparse.Namespace) -> int:
+    """Let the flow run again."""
+    return _switch(flow, args, paused=False)
+
+
+def _switch(flow: type[FlowSpec], args: argparse.Namespace, *, paused: bool) -> int:
+    say = Teller(args)
+    server = server_of(args)
+    server.require_dag(flow.__name__)
+    server.pause(flow.__name__, paused)
+    say(f"Flow {flow.__name__} is {'paused' if paused else 'active'}.")
+    say.result({"flow": flow.__name__, "paused": paused})
+    return 0
+
+
 def terminate(flow: type[FlowSpec], args: argparse.Namespace) -> int:
     """End a run."""
     say = Teller(args)

@@ -170,7 +170,7 @@ class DeployedFlow:
         if self.is_paused:
             raise UsageError(
                 f"Flow {self.name}: found it paused in Airflow at {self._server.url}, so that no "
-                f"run would start. Let it run first: .unpause(), or the switch in Airflow's UI."
+                f"run would start. Let it run first: 'airflow unpause', or .unpause() in Python."
             )
 
     def list_runs(

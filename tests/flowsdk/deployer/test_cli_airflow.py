@@ -269,6 +269,15 @@ def test_a_flow_that_is_not_deployed(cli: Deployment, airflow: DeployingAirflow)
         assert (outcome.code, "is not deployed" in outcome.err) == (1, True)
 
 
+def test_pause_and_unpause(deployed: Deployment, airflow: DeployingAirflow) -> None:
+    assert deployed("airflow", "pause").out == "Flow DeployedFlow is paused.\n"
+    assert deployed.json("airflow", "status")["status"] == "PAUSED"
+    refused = deployed("airflow", "trigger")
+    assert (refused.code, "'airflow unpause'" in refused.err) == (2, True)
+    assert deployed.json("airflow", "unpause") == {"flow": "DeployedFlow", "paused": False}
+    assert deployed("airflow", "trigger").code == 0
+
+
 def test_terminate(deployed: Deployment, airflow: DeployingAirflow) -> None:
     airflow.dag_runs.append(dag_run("DeployedFlow", "r1", "running", 1))
     assert deployed("airflow", "terminate", "r1").out == "Terminated DeployedFlow/r1\n"
