@@ -19,6 +19,7 @@ _numbers = itertools.count()
 class Done:
     """How a command ended; its representation is what a failing test should show."""
 
+    folder: Path
     source: str
     code: int
     out: str
@@ -45,4 +46,4 @@ def run_command(folder: Path, source: str, *arguments: str) -> Done:
             code = main(module.Random, ["--datastore-root", str(folder / "store"), *arguments])
     finally:
         del sys.modules[name]
-    return Done(source, code, out.getvalue(), err.getvalue())
+    return Done(folder, source, code, out.getvalue(), err.getvalue())

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import tempfile
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -41,15 +42,36 @@ def check_run(flow: RandomFlow) -> None:
     expected = predict(flow)
     assume(len(expected) <= MAX_TASKS)
     with tempfile.TemporaryDirectory() as folder:
-        root = Path(folder, "store")
         done = run_command(Path(folder), source_of(flow), "run", "--run-id-file", f"{folder}/id")
-        if done.code:
-            pytest.fail(str(done))
-        found = observed(root, Path(folder, "id").read_text("utf-8"))
-        assert sorted(found) == sorted(expected)
-        # By representation: 1, 1.0 and True are equal, and must not be taken for one another.
-        for task, artifacts in expected.items():
-            assert shown(found[task]) == shown(artifacts), task
+        check_outcome(done, expected)
+
+
+def check_outcome(done: Done, expected: dict[str, dict[str, Any]]) -> None:
+    if done.code:
+        pytest.fail(str(done))
+    found = observed(done.folder / "store", (done.folder / "id").read_text("utf-8"))
+    assert sorted(found) == sorted(expected)
+    # By representation: 1, 1.0 and True are equal, and must not be taken for one another.
+    for task, artifacts in expected.items():
+        assert shown(found[task]) == shown(artifacts), task
+
+
+def check_resume(flow: RandomFlow, broken: str) -> None:
+    """A run that a step has made fail, and the resumed one in which the step does not."""
+    expected = predict(flow)
+    assume(len(expected) <= MAX_TASKS)
+    with tempfile.TemporaryDirectory() as folder:
+        flag = Path(folder, "broken")
+        steps = all_steps(flow)
+        source = steps[broken]
+        body = (f"assert not __import__('os').path.exists({str(flag)!r})", *source.step.body)
+        steps[broken] = replace(source, step=replace(source.step, body=body))
+        flag.touch()
+        first = run_command(Path(folder), source_of(flow, steps), "run")
+        assert first.code == any(task.split("/")[0] == broken for task in expected)
+        flag.unlink()
+        options = ("resume", "--run-id-file", f"{folder}/id")
+        check_outcome(run_command(Path(folder), source_of(flow, steps), *options), expected)
 
 
 def shown(artifacts: dict[str, Any]) -> dict[str, str]:
@@ -60,6 +82,12 @@ def shown(artifacts: dict[str, Any]) -> dict[str, str]:
 @given(random_flows())
 def test_runs_have_the_predicted_tasks_and_artifacts(flow: RandomFlow) -> None:
     check_run(flow)
+
+
+@settings(STEADY, max_examples=25)
+@given(random_flows(), st.data())
+def test_a_resumed_run_ends_as_if_nothing_had_failed(flow: RandomFlow, data: st.DataObject) -> None:
+    check_resume(flow, data.draw(st.sampled_from(sorted(all_steps(flow)))))
 
 
 @pytest.mark.slow
