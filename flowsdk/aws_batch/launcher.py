@@ -204,8 +204,15 @@ def batch_jobs() -> BatchJobs:
 def _client(service: str, attempts: int = 9) -> Any:
     import boto3
     from botocore.config import Config
+    from botocore.exceptions import BotoCoreError
 
     # Standard: adaptive would hold back all requests of the client after one was throttled.
     session: Any = boto3.session.Session()
     retries: Any = {"mode": "standard", "total_max_attempts": attempts}
-    return session.client(service, config=Config(retries=retries))
+    try:
+        return session.client(service, config=Config(retries=retries))
+    except BotoCoreError as error:  # no region, no such profile
+        raise BatchError(
+            f"AWS {service}: {error} Set AWS_DEFAULT_REGION or AWS_PROFILE, and see that the AWS "
+            f"configuration is complete."
+        ) from error

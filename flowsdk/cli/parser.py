@@ -13,6 +13,11 @@ from flowsdk.exception import did_you_mean
 _BAD_CHOICE = re.compile(r"invalid choice: '?(?P<found>[^' ]+)'? \(choose from (?P<known>.*)\)")
 
 
+def _formatter(prog: str) -> argparse.HelpFormatter:
+    """Puts a name and its meaning on one line more often than the default does."""
+    return argparse.HelpFormatter(prog, max_help_position=30)
+
+
 class Leading(NamedTuple):
     """What comes first on a command line.
 
@@ -30,7 +35,7 @@ class Parser(argparse.ArgumentParser):
 
     def __init__(self, **options: Any) -> None:
         # An abbreviation would change its meaning when a flow gets another parameter.
-        super().__init__(allow_abbrev=False, **options)
+        super().__init__(allow_abbrev=False, **{"formatter_class": _formatter, **options})
 
     def parse_args(  # type: ignore[override]  # never called with a namespace here
         self, args: Sequence[str] | None = None

@@ -8,7 +8,7 @@ import os
 import secrets
 import signal
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from types import FrameType
@@ -16,7 +16,8 @@ from typing import Any
 
 from flowsdk.cli.check import validate
 from flowsdk.cli.progress import failure_text, reporter
-from flowsdk.exception import ParameterError, UsageError
+from flowsdk.datastore.tags import RunTags
+from flowsdk.exception import ParameterError, TagError, UsageError
 from flowsdk.flow import FlowSpec
 from flowsdk.local.hooks import call_exit_hooks
 from flowsdk.local.launchers import OnLines
@@ -89,7 +90,7 @@ def options_of(args: argparse.Namespace) -> RunOptions:
         decorators=args.decorators,
         max_workers=args.max_workers,
         max_num_splits=args.max_num_splits,
-        tags=tuple(args.tags),
+        tags=_checked(args.tags),
         namespace=args.namespace,
         branch=getattr(args, "branch", None),
         production=getattr(args, "production", False),
@@ -183,6 +184,14 @@ def write_at_once(option: str, path: Path | None, text: str) -> None:
         raise UsageError(
             f"{option} {path}: {error.strerror}. Name a file that can be written."
         ) from error
+
+
+def _checked(tags: Sequence[str]) -> tuple[str, ...]:
+    try:
+        RunTags().replaced((), tags)
+    except TagError as error:
+        raise UsageError(f"--tag: {error}") from error
+    return tuple(tags)
 
 
 def _positive(text: str) -> int:

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -86,3 +87,14 @@ def test_contradictions(cli: Cli, aws: FakeBatch) -> None:
         outcome = cli("batch", "list", "--my-runs", option, "x")
         assert outcome.code == 2
         assert "Leave the others out" in outcome.err
+
+
+def test_an_incomplete_aws_configuration_is_told(
+    cli: Cli, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    for variable in ("AWS_DEFAULT_REGION", "AWS_REGION", "AWS_PROFILE"):
+        monkeypatch.delenv(variable, raising=False)
+    monkeypatch.setenv("AWS_CONFIG_FILE", str(tmp_path / "none"))
+    outcome = cli("batch", "list", "--my-runs")
+    assert outcome.code == 1
+    assert "You must specify a region. Set AWS_DEFAULT_REGION" in outcome.err

@@ -151,6 +151,7 @@ def test_a_long_log_is_cut_on_the_way(
         (["--max-workers", "0"], "found '0', expected a whole number above 0"),
         (["--max-log-size", "x"], "found 'x', expected a whole number above 0"),
         (["--namespace", ""], "expected a tag"),
+        (["--tag", ""], "--tag: Tag '': found nothing, expected 1 to 500 characters"),
         (["--run-id-file", "no/such/folder/id"], "Name a file that can be written"),
         (["--runner-attribute-file", "/"], "--runner-attribute-file /"),
         (["extra"], "unrecognized arguments: extra"),
