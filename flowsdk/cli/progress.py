@@ -17,6 +17,7 @@ from datetime import datetime
 from types import TracebackType
 from typing import Any, TextIO
 
+from flowsdk.graph import FlowGraph
 from flowsdk.local.scheduler import Listener
 from flowsdk.runtime.logs import LogLine
 from flowsdk.spec import RunSpec, TaskResult, TaskSpec
@@ -53,8 +54,8 @@ class Reporter(ABC):
         return Listener(started=self.started, ended=self.ended, reused=self.reused, tick=self.tick)
 
     @abstractmethod
-    def begin(self, run: RunSpec) -> None:
-        """The run is about to start."""
+    def begin(self, run: RunSpec, graph: FlowGraph | None = None) -> None:
+        """The run is about to start; the graph, if all of it is to run."""
 
     @abstractmethod
     def say(self, text: str) -> None:
@@ -102,7 +103,7 @@ class PlainReporter(Reporter):
         self._quiet = quiet
         self._names: dict[tuple[str, str, str], str] = {}
 
-    def begin(self, run: RunSpec) -> None:
+    def begin(self, run: RunSpec, graph: FlowGraph | None = None) -> None:  # noqa: ARG002
         """Name the run."""
         self.say(f"Workflow starting (run-id {run.run}):")
 
@@ -163,7 +164,7 @@ class JsonReporter(Reporter):
     again_in, splits``), ``message`` (``text``) and ``run_ended`` (``status``).
     """
 
-    def begin(self, run: RunSpec) -> None:
+    def begin(self, run: RunSpec, graph: FlowGraph | None = None) -> None:  # noqa: ARG002
         """``run_started``."""
         self._tell("run_started", flow=run.flow, run_id=run.run)
 

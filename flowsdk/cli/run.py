@@ -116,7 +116,7 @@ def carry_out(args: argparse.Namespace, prepare: Callable[[OnLines], LocalRun]) 
         with reporter(args) as told:
             run = prepare(told.lines)
             _write_files(args, run)
-            told.begin(run.run)
+            told.begin(run.run, run.graph)
             with stopping_tasks_when_stopped():
                 begun = run
                 outcome = run.execute(told.listener())

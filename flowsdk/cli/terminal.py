@@ -10,8 +10,9 @@ from dataclasses import dataclass
 from typing import TextIO
 
 from flowsdk.cli.progress import PlainReporter, local_time
+from flowsdk.graph import FlowGraph
 from flowsdk.runtime.logs import LogLine
-from flowsdk.spec import TaskResult, TaskSpec
+from flowsdk.spec import RunSpec, TaskResult, TaskSpec
 
 #: Between two redraws, in seconds: faster than people read, slow enough for a remote terminal.
 _REDRAW_SECONDS = 0.1
@@ -86,7 +87,12 @@ class StatusBoard:
         )
         self._clock = clock
         self._steps: dict[str, StepCount] = {}
+        self._graph: FlowGraph | None = None
         self._again: set[tuple[str, str]] = set()
+
+    def begin(self, graph: FlowGraph | None) -> None:
+        """Take the graph, which says what a foreach leads to."""
+        self._graph = graph
 
     def reused(self, result: TaskResult) -> None:
         """A task of an earlier run stands in for this one."""
@@ -143,7 +149,7 @@ class StatusBoard:
 
     def _expect(self, result: TaskResult) -> None:
         if result.splits:
-            for step in result.next:
+            for step in _body(self._graph, result.step) if self._graph else result.next:
                 self._step(step).expected += result.splits.count
 
     def _step(self, name: str) -> StepCount:
@@ -186,6 +192,26 @@ class StatusBoard:
         return f"\x1b[{colour}m{text}\x1b[0m" if colour and self._colour else text
 
 
+def _body(graph: FlowGraph, opener: str) -> set[str]:
+    """The steps that are certain to run once for each split of a foreach or gang.
+
+    Not those after a switch; and of a foreach within, its own splits only will tell.
+    """
+    found: set[str] = set()
+    todo = list(graph[opener].next)
+    while todo:
+        name = todo.pop()
+        node = graph[name]
+        if name in found or node.join_of == opener:
+            continue
+        found.add(name)
+        if node.foreach or node.num_parallel:
+            todo.append(graph.join_for(name))
+        elif node.kind != "switch":
+            todo += node.next
+    return found
+
+
 class LiveReporter(PlainReporter):
     """Redraws a :class:`StatusBoard` below what scrolls by.
 
@@ -209,6 +235,11 @@ class LiveReporter(PlainReporter):
         )
         self._drawn: list[int] = []
         self._drawn_at = 0.0
+
+    def begin(self, run: RunSpec, graph: FlowGraph | None = None) -> None:
+        """Name the run."""
+        self._board.begin(graph)
+        super().begin(run, graph)
 
     def reused(self, run: str, results: Sequence[TaskResult]) -> None:
         """Count them."""

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import argparse
 import os
 from collections.abc import Iterator
 from dataclasses import replace
@@ -7,7 +8,10 @@ from pathlib import Path
 
 import pytest
 
+from flowsdk import FlowSpec, step
+from flowsdk.cli.progress import reporter
 from flowsdk.cli.terminal import LiveReporter, StatusBoard, printable
+from flowsdk.flow import graph_of
 from flowsdk.runtime.logs import LogLine
 from flowsdk.spec import ErrorInfo, Splits, TaskResult, TaskSpec
 from tests.flowsdk.cli.screen import Screen
@@ -21,19 +25,19 @@ class Clock:
         return self.now
 
 
-def spec(step: str, task: str = "0", attempt: int = 0) -> TaskSpec:
-    return TaskSpec("F", "1", step, task, attempt, "/root")
+def spec(name: str, task: str = "0", attempt: int = 0) -> TaskSpec:
+    return TaskSpec("F", "1", name, task, attempt, "/root")
 
 
-def result(step: str, task: str = "0", *, splits: int = 0, next_step: str = "") -> TaskResult:
+def result(name: str, task: str = "0", *, splits: int = 0, next_step: str = "") -> TaskResult:
     made = Splits("xs", splits, "d" * 64, ("x",) * splits) if splits else None
     following = (next_step,) if next_step else ()
-    return TaskResult("F", "1", step, task, 0, "succeeded", "", "", next=following, splits=made)
+    return TaskResult("F", "1", name, task, 0, "succeeded", "", "", next=following, splits=made)
 
 
-def failed(step: str, task: str = "0") -> TaskResult:
+def failed(name: str, task: str = "0") -> TaskResult:
     error = ErrorInfo("user", "builtins.ValueError", "no")
-    return replace(result(step, task), status="failed", error=error)
+    return replace(result(name, task), status="failed", error=error)
 
 
 @pytest.fixture
@@ -73,6 +77,63 @@ def test_a_retry_is_counted_once(board: StatusBoard, clock: Clock) -> None:
     assert board.lines(200, 10)[0].endswith("0.2 s"), "what is over stands still"
 
 
+class NestedFlow(FlowSpec):
+    @step
+    def start(self):
+        self.next(self.load, foreach="xs")
+
+    @step
+    def load(self):
+        self.next(self.inner, foreach="ys")
+
+    @step
+    def inner(self):
+        self.next(self.gather)
+
+    @step
+    def gather(self, inputs):
+        self.next(self.judge)
+
+    @step
+    def judge(self):
+        self.next({"yes": self.keep, "no": self.drop}, condition="verdict")
+
+    @step
+    def keep(self):
+        self.next(self.meet)
+
+    @step
+    def drop(self):
+        self.next(self.meet)
+
+    @step
+    def meet(self):
+        self.next(self.join)
+
+    @step
+    def join(self, inputs):
+        self.next(self.end)
+
+    @step
+    def end(self):
+        pass
+
+
+def test_a_foreach_says_what_is_certain_to_come_of_it(clock: Clock) -> None:
+    board = StatusBoard(colour=False, clock=clock)
+    board.begin(graph_of(NestedFlow))
+    board.started("start", "0")
+    board.ended(result("start", splits=7, next_step="load"), again=False)
+    board.started("load", "0")
+    board.ended(result("load", splits=3, next_step="inner"), again=False)
+    for name in ("inner", "gather", "judge", "keep", "join"):
+        board.started(name, "0")
+    counts = {line.split()[1]: line.split()[3] for line in board.lines(200, 20)[1:]}
+    assert counts == {
+        "load": "1/7", "inner": "0/3", "gather": "0/7", "judge": "0/7", "keep": "1", "join": "1",
+    }  # fmt: skip
+
+
 @pytest.mark.parametrize("width", [1, 10, 30, 79])
 def test_no_line_is_wider_than_the_terminal(board: StatusBoard, width: int) -> None:
     assert all(len(line) <= width for line in board.lines(width, 10))
@@ -80,8 +141,8 @@ def test_no_line_is_wider_than_the_terminal(board: StatusBoard, width: int) -> N
 
 def test_where_there_is_little_room_what_is_over_goes_first(board: StatusBoard) -> None:
     assert [line.split()[1] for line in board.lines(80, 1)] == ["2"]
-    for step in ("a", "b", "c"):
-        board.started(step, "0")
+    for name in ("a", "b", "c"):
+        board.started(name, "0")
     shown = board.lines(80, 3)
     assert shown[0] == "… 3 more steps"
     assert [line.split()[1] for line in shown[1:]] == ["b", "c"]
@@ -227,3 +288,31 @@ def test_closing_leaves_the_cursor_below_everything(terminal: Terminal, tmp_path
     terminal.out.write("prompt")
     terminal.out.flush()
     assert terminal.seen()[-1] == "prompt"
+
+
+@pytest.mark.parametrize(
+    ("term", "quiet", "json", "kind"),
+    [
+        ("xterm", False, False, "LiveReporter"),
+        ("dumb", False, False, "PlainReporter"),
+        (None, False, False, "PlainReporter"),
+        ("xterm", True, False, "PlainReporter"),
+        ("xterm", False, True, "JsonReporter"),
+    ],
+)
+def test_the_board_is_for_terminals_that_can_show_it(
+    terminal: Terminal,
+    monkeypatch: pytest.MonkeyPatch,
+    term: str | None,
+    quiet: bool,
+    json: bool,
+    kind: str,
+) -> None:
+    monkeypatch.setattr("sys.stdout", terminal.out)
+    if term:
+        monkeypatch.setenv("TERM", term)
+    else:
+        monkeypatch.delenv("TERM", raising=False)
+    made = reporter(argparse.Namespace(quiet=quiet, json=json))
+    monkeypatch.undo()
+    assert type(made).__name__ == kind
