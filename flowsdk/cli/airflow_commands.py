@@ -110,7 +110,7 @@ def status(flow: type[FlowSpec], args: argparse.Namespace) -> int:
     last = server.runs(flow.__name__, limit=1)
     facts = {
         "flow": flow.__name__,
-        "status": DeployedFlow(flow.__name__, server).status,
+        "status": "BROKEN" if errors else "PAUSED" if dag["is_paused"] else "ACTIVE",
         "file": dag["relative_fileloc"],
         "bundle": dag["bundle_name"],
         "schedule": dag["timetable_summary"],

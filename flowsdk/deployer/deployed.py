@@ -114,9 +114,12 @@ class DeployedFlow:
     @property
     def status(self) -> str:
         """``ACTIVE``, ``PAUSED``, or ``BROKEN`` if its file cannot be imported any more."""
-        dag = self._server.require_dag(self.name)
-        if dag.get("has_import_errors"):
+        try:
+            dag = self._server.require_dag(self.name)
+        except DeploymentError:
             return "BROKEN"
+        if self._server.import_errors(str(dag["relative_fileloc"])):
+            return "BROKEN"  # Airflow has met the error, and will soon let go of the DAG
         return "PAUSED" if dag["is_paused"] else "ACTIVE"
 
     def pause(self) -> None:

@@ -33,8 +33,9 @@ class Parsed:
         Raises:
             DeploymentError: It has a flow of that name in another file.
         """
-        dag = server.dag(files.flow)
-        if dag and not is_file(dag.get("relative_fileloc"), files.script):
+        dag = server.row(files.flow)
+        gone = dag is not None and dag.get("is_stale")
+        if dag and not gone and not is_file(dag.get("relative_fileloc"), files.script):
             raise DeploymentError(
                 f"Flow {files.flow}: Airflow at {server.url} has a DAG of this name in "
                 f"{dag.get('relative_fileloc')} (bundle {dag.get('bundle_name')}), expected none or "

@@ -10,7 +10,7 @@ from typing import Any
 from urllib.parse import quote
 
 from flowsdk.client.airflow_api import AirflowApi, ApiError
-from flowsdk.exception import NotFound, UsageError, did_you_mean
+from flowsdk.exception import DeploymentError, NotFound, UsageError, did_you_mean
 
 URL = "FLOWSDK_AIRFLOW_URL"
 _METADATA = "FLOWSDK_METADATA"
@@ -39,9 +39,14 @@ class AirflowServer:
 
     # -- DAGs
 
+    def row(self, name: str) -> Json | None:
+        """What Airflow has of a DAG, also one that is no longer in any file; None if nothing."""
+        found: Json | None = self._api.get(f"/api/v2/dags/{_quoted(name)}")
+        return found
+
     def dag(self, name: str) -> Json | None:
         """A DAG that Airflow has in some file; None if there is none."""
-        found: Json | None = self._api.get(f"/api/v2/dags/{_quoted(name)}")
+        found = self.row(name)
         return None if found is None or found.get("is_stale") else found
 
     def require_dag(self, name: str) -> Json:
@@ -49,9 +54,16 @@ class AirflowServer:
 
         Raises:
             NotFound: There is none.
+            DeploymentError: There was one, and its file cannot be imported any more.
         """
-        if found := self.dag(name):
-            return found
+        row = self.row(name)
+        if row and not row.get("is_stale"):
+            return row
+        if row and (errors := self.import_errors(str(row["relative_fileloc"]))):
+            raise DeploymentError(
+                f"Flow {name}: Airflow at {self.url} cannot import its file any more:\n"
+                f"{errors[0]['stack_trace'].strip()}"
+            )
         raise NotFound(
             f"Flow {name!r} is not deployed to Airflow at {self.url}."
             f"{did_you_mean(name, self.flow_names())} 'airflow create' deploys it."
@@ -59,7 +71,7 @@ class AirflowServer:
 
     def flow_names(self) -> list[str]:
         """The DAGs that were made from flows."""
-        found = self._api.get_pages("/api/v2/dags", "dags", {"tags": "flow"}, _PAGE) or []
+        found = self._api.get_pages("/api/v2/dags", "dags", {"tags": "flow"}, _PAGE)
         return sorted(dag["dag_id"] for dag in found)
 
     def params(self, name: str) -> Json:
@@ -86,7 +98,7 @@ class AirflowServer:
         Args:
             script: Path below the dags folder, which may itself lie below a DAG bundle's root.
         """
-        found = self._api.get_pages("/api/v2/importErrors", "import_errors", {}, _PAGE) or []
+        found = self._api.get_pages("/api/v2/importErrors", "import_errors", {}, _PAGE)
         return [error for error in found if is_file(error.get("filename"), script)]
 
     def reparse(self, dag: Json) -> None:
@@ -103,7 +115,7 @@ class AirflowServer:
 
     def delete_dag(self, name: str) -> None:
         """Delete all that Airflow knows of a DAG, its runs included; nothing if there is none."""
-        if self._api.get(f"/api/v2/dags/{_quoted(name)}") is not None:
+        if self.row(name) is not None:
             self._api.send("DELETE", f"/api/v2/dags/{_quoted(name)}")
 
     # -- runs

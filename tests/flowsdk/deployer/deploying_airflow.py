@@ -59,7 +59,8 @@ class DeployingAirflow(FakeAirflow):
         sources: DAG → the text it was parsed from.
         errors: File → import error.
         parses_seen: How often the folder was parsed.
-        codes_hidden: Whether the user may not read code.
+        code_hidden: Whether the user may not read code.
+        lets_go: Whether a DAG whose file cannot be imported is gone at once.
     """
 
     folder: Path = Path()
@@ -70,6 +71,7 @@ class DeployingAirflow(FakeAirflow):
     errors: dict[str, dict[str, Any]] = field(default_factory=dict)
     parses_seen: int = 0
     code_hidden: bool = False
+    lets_go: bool = True
 
     def parse(self) -> None:
         """What a DAG processor does with the folder."""
@@ -82,6 +84,8 @@ class DeployingAirflow(FakeAirflow):
             except SyntaxError as error:
                 number = len(self.errors) + 1
                 self.errors[file.name] = import_error(number, file.name, time, f"{error}")
+                for dag in self.shown.values():
+                    dag["is_stale"] |= dag["relative_fileloc"] == file.name and self.lets_go
                 continue
             self.errors.pop(file.name, None)
             for flow in _FLOW.findall(text):
@@ -98,7 +102,6 @@ class DeployingAirflow(FakeAirflow):
             "bundle_name": "dags-folder",
             "relative_fileloc": filename,
             "timetable_summary": "@daily",
-            "has_import_errors": filename in self.errors,
             "next_dagrun_run_after": None,
             "file_token": f"token-of-{filename}",
         }

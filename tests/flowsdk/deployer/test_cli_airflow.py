@@ -11,6 +11,8 @@ from typing import Any
 
 import pytest
 
+from flowsdk.deployer.deployed import DeployedFlow
+from flowsdk.deployer.server import AirflowServer
 from tests.flowsdk.cli.conftest import Outcome
 from tests.flowsdk.client.fake_airflow import dag_run
 from tests.flowsdk.deployer.deploying_airflow import DeployingAirflow
@@ -276,6 +278,22 @@ def test_pause_and_unpause(deployed: Deployment, airflow: DeployingAirflow) -> N
     assert (refused.code, "'airflow unpause'" in refused.err) == (2, True)
     assert deployed.json("airflow", "unpause") == {"flow": "DeployedFlow", "paused": False}
     assert deployed("airflow", "trigger").code == 0
+
+
+@pytest.mark.parametrize("lets_go", [True, False])
+def test_a_flow_whose_file_cannot_be_imported_any_more(
+    deployed: Deployment, airflow: DeployingAirflow, lets_go: bool
+) -> None:
+    airflow.shown["DeployedFlow"]["is_paused"] = True
+    airflow.lets_go = lets_go
+    (airflow.folder / "hello_flow.py").write_text("class DeployedFlow(FlowSpec)")
+    outcome = deployed("airflow", "status")
+    assert outcome.code == 1
+    assert "expected ':'" in outcome.out + outcome.err
+    assert ("status:    BROKEN" in outcome.out) is not lets_go
+    assert DeployedFlow("DeployedFlow", AirflowServer(airflow.url)).status == "BROKEN"
+    # Deployed again, it is what it was: paused.
+    assert deployed.json("airflow", "create", "--overwrite")["paused"] is True
 
 
 def test_terminate(deployed: Deployment, airflow: DeployingAirflow) -> None:

@@ -31,8 +31,7 @@ def test_what_is_asked_for_exists() -> None:
 def test_what_is_answered_exists() -> None:
     dag = DeployingAirflow(folder=Path())._dag("F", "f.py", "2026-11-21T10:00:00Z")
     shown = {*dags.DAGResponse.model_fields, *dags.DAGResponse.model_computed_fields}
-    # Airflow 3.1 does not say yet whether a DAG's file is broken.
-    assert set(dag) - {"has_import_errors"} <= shown
+    assert set(dag) <= shown
     error = import_error(1, "f.py", "2026-11-21T10:00:00Z", "SyntaxError")
     assert import_errors.ImportErrorResponse.model_validate(error).model_dump(by_alias=True)
     body = dict.fromkeys(BACKFILL_FIELDS, None) | {
