@@ -51,6 +51,7 @@ def test_importing_the_package_imports_nothing_else_of_it() -> None:
         "import flowsdk.cli.flow, flowsdk.cli.run, flowsdk.local.run",
         "import flowsdk.runtime.bootstrap",
         "import flowsdk.aws_batch.launcher",
+        "import flowsdk.runner.notebook, flowsdk.deployer.flow_deployer, flowsdk.cli.airflow_commands",
     ],
 )
 def test_nothing_heavy_is_loaded(statement: str) -> None:
