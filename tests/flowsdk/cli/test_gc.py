@@ -173,7 +173,7 @@ def test_what_people_see(root: str, capsys: pytest.CaptureFixture[str]) -> None:
     [
         (["--flow", "HeloFlow"], 1, "Did you mean 'HelloFlow'"),
         (["--older-than", "soon"], 2, "expected an age such as 12h, 30d or 8w"),
-        (["--keep-runs", "-1"], 2, "expected a number, 0 or more"),
+        (["--keep-runs", "-1"], 2, "found '-1', expected a"),
         (["--keep-run", "1"], 2, "Did you mean '--keep-runs'"),
     ],
 )
