@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping
 from dataclasses import fields
-from typing import Any, TypeVar
+from typing import Any, ClassVar, TypeVar
 
 from flowsdk.exception import DatastoreError
 
@@ -21,9 +21,17 @@ class Document:
     form. Subclasses with fields that JSON does not read back by itself override ``_build``.
     """
 
+    #: Fields with JSON values by name, of which each is kept as a text: the keys of the document are
+    #: sorted, and the order of theirs is part of what a flow is given.
+    _texts: ClassVar[tuple[str, ...]] = ()
+
     def to_dict(self) -> dict[str, Any]:
         """Plain JSON values; ``from_dict`` reads them back."""
-        return {"schema_version": SCHEMA_VERSION, **_plain_fields(self)}
+        values = {"schema_version": SCHEMA_VERSION, **_plain_fields(self)}
+        for field in self._texts:
+            if values[field] is not None:
+                values[field] = {name: json.dumps(v) for name, v in values[field].items()}
+        return values
 
     def to_json(self) -> bytes:
         """Canonical: keys sorted, no white space, UTF-8."""
@@ -57,6 +65,9 @@ class Document:
                 f"{SCHEMA_VERSION}. Use the flowsdk version that wrote it, or a newer one."
             )
         try:
+            for field in cls._texts:
+                if values[field] is not None:
+                    values[field] = {name: json.loads(text) for name, text in values[field].items()}
             return cls._build(values)
         except (TypeError, ValueError, KeyError) as error:
             raise DatastoreError(f"{cls.__name__} is malformed ({where}): {error}.") from error

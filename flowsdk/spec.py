@@ -12,7 +12,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
-from typing import Any, Literal
+from typing import Any, ClassVar, Literal
 
 from flowsdk.document import Document, canonical_json
 from flowsdk.exception import Kind
@@ -157,6 +157,8 @@ class RunSpec(Document):
         namespace: What the client in its steps looks in; None for ``user:<user>``.
     """
 
+    _texts: ClassVar[tuple[str, ...]] = ("parameters",)
+
     flow: str
     run: str
     parameters: Mapping[str, Any]
@@ -224,6 +226,8 @@ class TaskSpec(Document):
         configs: As in RunSpec.
         catches: Whether a step that dies for the last time is to end by its ``@catch``.
     """
+
+    _texts: ClassVar[tuple[str, ...]] = ("parameters",)
 
     flow: str
     run: str

@@ -9,6 +9,7 @@ from flowsdk.exception import DatastoreError
 from flowsdk.spec import (
     RECORD_LIMIT,
     ArtifactRef,
+    RunSpec,
     TaskRecord,
     TaskRef,
     TaskResult,
@@ -28,13 +29,31 @@ def test_json_is_canonical() -> None:
     assert b": " not in RESULT.to_json()
 
 
+@pytest.mark.parametrize("document", [RUN, replace(SPEC, parameters={"p": 1})], ids=["run", "task"])
+def test_the_values_of_parameters_keep_the_order_of_their_keys(document: RunSpec) -> None:
+    ordered = {"z": 1, "a": [{"y": None, "b": "ä"}]}
+    given = replace(document, parameters={"q": ordered, "p": "text"})
+    read = type(given).from_json(given.to_json())
+    assert json.dumps(read.parameters["q"]) == json.dumps(ordered)
+    backwards = replace(given, parameters={"p": "text", "q": ordered})
+    assert backwards.to_json() == given.to_json()
+
+
 def test_a_newer_schema_is_refused() -> None:
     newer = json.loads(SPEC.to_json()) | {"schema_version": 99}
     with pytest.raises(DatastoreError, match=r"schema version 99 \(s3://b/spec.json\).*newer one"):
         TaskSpec.from_json(json.dumps(newer), "s3://b/spec.json")
 
 
-@pytest.mark.parametrize("broken", [b"{", b'{"schema_version": 1}', b'{"schema_version":1,"x":2}'])
+@pytest.mark.parametrize(
+    "broken",
+    [
+        b"{",
+        b'{"schema_version": 1}',
+        b'{"schema_version":1,"x":2}',
+        b'{"schema_version":1,"parameters":{"p":1}}',
+    ],
+)
 def test_what_is_no_document_is_refused(broken: bytes) -> None:
     with pytest.raises(DatastoreError, match="TaskSpec"):
         TaskSpec.from_json(broken, "somewhere")
