@@ -150,7 +150,7 @@ class FlowSpec:
             raise ReservedAttributeError(
                 f"self.{name} cannot be assigned ({_caller()}): {reason}. Choose another name."
             )
-        if isinstance(value, FlowSpec) or type(value).__name__ == "Inputs":
+        if isinstance(value, FlowSpec) or _is_inputs(value):
             raise ReservedAttributeError(
                 f"self.{name} cannot be a flow or the inputs of a join ({_caller()}): flows cannot "
                 f"be stored. Assign the artifacts that you need one by one."
@@ -161,11 +161,20 @@ class FlowSpec:
     def __delattr__(self, name: str) -> None:
         scope = self.__task.scope
         known = name in self.__dict__ or (scope is not None and name in scope.refs)
+        if known and (reason := _why_reserved(type(self), name)):
+            raise ReservedAttributeError(f"self.{name} cannot be deleted ({_caller()}): {reason}.")
         if not known:
             raise AttributeError(f"Flow {type(self).__name__} has no artifact {name!r} to delete.")
         self.__dict__.pop(name, None)
         if scope is not None:
             scope.refs.pop(name, None)
+
+    def __getstate__(self) -> Any:
+        # Reached where a value holds a flow: a list of inputs, a function that refers to self.
+        raise TypeError(
+            "flows cannot be stored; keep the artifacts that are needed, in local variables or one by "
+            "one on self"
+        )
 
     def _flow_parameter(self, attribute: str) -> Any:
         """The value of a parameter, for ``Parameter.__get__``."""
@@ -290,14 +299,15 @@ def constants_of(flow: type[FlowSpec]) -> dict[str, Any]:
 def _why_reserved(flow: type[FlowSpec], name: str) -> str | None:
     """Why an attribute cannot be an artifact; None if it can."""
     from flowsdk.configs import Config
+    from flowsdk.decorators.draft import Removed
     from flowsdk.parameters import Parameter
 
     for base in flow.__mro__:
         if name not in base.__dict__:
             continue
-        if base is object:
-            break
         found = base.__dict__[name]
+        if base is object or isinstance(found, Removed):
+            break
         if isinstance(found, Parameter):
             return "it is a Parameter, and parameters are read-only"
         if isinstance(found, Config):
@@ -312,6 +322,12 @@ def _why_reserved(flow: type[FlowSpec], name: str) -> str | None:
     if name.startswith("__"):
         return "names that begin with two underscores are not stored"
     return None
+
+
+def _is_inputs(value: Any) -> bool:
+    # By name: that module is imported only where a join runs, and it imports this one.
+    kind = type(value)
+    return kind.__name__ == "Inputs" and kind.__module__ == "flowsdk.runtime.inputs"
 
 
 def _caller(depth: int = 2) -> str:

@@ -163,6 +163,8 @@ def _find_culprit(value: Any, path: str, depth: int = 0) -> tuple[str, Any]:
 
 
 def _members(value: Any) -> list[tuple[str, Any]]:
+    if hasattr(type(value), "_flow_own_decorators"):
+        return []  # a flow, to be blamed itself: its members are its own affair
     if isinstance(value, dict):
         return [(f"[{key!r}]", member) for key, member in value.items()]
     if isinstance(value, (list, tuple)):

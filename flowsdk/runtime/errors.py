@@ -50,14 +50,13 @@ def _shortened(text: str) -> str:
 def user_traceback(error: BaseException) -> str:
     """The formatted traceback without frames of flowsdk, unless there are no others.
 
-    An error that flowsdk itself has found, with no line of the user in it or in its causes, is told
-    by its message alone.
+    An error that flowsdk itself has found, with no line of the user in it, is told by its message
+    alone; so is the whole if none of its causes has one.
     """
     report = traceback.TracebackException.from_exception(error)
     if isinstance(error, FlowException) and not _shows_user_code(report):
         return "".join(report.format_exception_only())
-    seen: set[int] = set()
-    _strip(report, seen)
+    _strip(report, error, set())
     return "".join(report.format())
 
 
@@ -68,12 +67,16 @@ def _shows_user_code(report: traceback.TracebackException) -> bool:
     return before is not None and _shows_user_code(before)
 
 
-def _strip(report: traceback.TracebackException | None, seen: set[int]) -> None:
-    if report is None or id(report) in seen:
+def _strip(
+    report: traceback.TracebackException | None, error: BaseException | None, seen: set[int]
+) -> None:
+    if report is None or error is None or id(report) in seen:
         return
     seen.add(id(report))
     own = [frame for frame in report.stack if not frame.filename.startswith(_OWN_CODE)]
     if own:
         report.stack = traceback.StackSummary.from_list(own)
-    _strip(report.__cause__, seen)
-    _strip(report.__context__, seen)
+    elif isinstance(error, FlowException):
+        report.stack = None  # type: ignore[assignment]  # what an exception without frames has
+    _strip(report.__cause__, error.__cause__, seen)
+    _strip(report.__context__, error.__context__, seen)

@@ -9,6 +9,7 @@ import pytest
 
 from flowsdk import FlowSpec, Parameter, step
 from flowsdk.artifacts.scope import Scope
+from flowsdk.artifacts.serializer import serialize
 from flowsdk.datastore import FlowDatastore
 from flowsdk.exception import (
     FlowException,
@@ -16,6 +17,7 @@ from flowsdk.exception import (
     MissingInMergeArtifactsException,
     ReservedAttributeError,
     UnhandledInMergeArtifactsException,
+    UnpicklableArtifact,
 )
 from flowsdk.flow import FlowTask, constants_of
 from flowsdk.runtime.inputs import Inputs
@@ -120,6 +122,26 @@ def test_flows_cannot_be_artifacts(store: FlowDatastore) -> None:
     for value in (flow, inputs, inputs.a):
         with pytest.raises(ReservedAttributeError, match="flows cannot be stored"):
             flow.x = value
+
+
+@pytest.mark.parametrize("hide", [lambda f: [f], lambda f: {"k": f}, lambda f: lambda: f.x])
+def test_flows_inside_values_are_refused_when_these_are_stored(hide: Any) -> None:
+    with pytest.raises(UnpicklableArtifact, match=r"self\.x.*Flow \(flows cannot be stored"):
+        serialize(hide(Flow(use_cli=False)), "x")
+
+
+def test_a_class_of_ones_own_may_be_called_as_one_of_ours(store: FlowDatastore) -> None:
+    flow, own = flow_in(store, "a"), type("Inputs", (), {})()
+    flow.x = own
+    assert flow.x is own
+
+
+@pytest.mark.parametrize("name", ["alpha", "CONSTANT"])
+def test_what_is_read_only_cannot_be_deleted(store: FlowDatastore, name: str) -> None:
+    flow = flow_in(store, "a", **{name: 1})
+    with pytest.raises(ReservedAttributeError, match=f"self.{name} cannot be deleted .*{__file__}"):
+        delattr(flow, name)
+    assert flow._FlowSpec__task.scope.refs[name]  # type: ignore[attr-defined]
 
 
 def test_artifacts_can_be_deleted(store: FlowDatastore) -> None:

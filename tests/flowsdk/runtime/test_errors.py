@@ -38,6 +38,18 @@ def test_a_cause_in_the_users_code_is_kept() -> None:
     assert "Traceback" in told
 
 
+def test_what_flowsdk_says_of_a_users_exception_follows_it_without_lines_of_flowsdk() -> None:
+    error = raised_by_flowsdk()
+    try:
+        raise SystemExit(3)
+    except SystemExit as cause:
+        error.__cause__ = cause
+    told = user_traceback(error)
+    assert "SystemExit: 3\n\nThe above exception was the direct cause" in told
+    assert "serializer.py" not in told
+    assert told.splitlines()[-1].startswith("flowsdk.exception.UnpicklableArtifact: Artifact")
+
+
 def test_a_failed_step_shows_no_line_of_flowsdk(tmp_path: Path) -> None:
     body = """
     import threading

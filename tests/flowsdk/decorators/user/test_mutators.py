@@ -26,7 +26,7 @@ from flowsdk import (
 from flowsdk.decorators.base import decorators_of
 from flowsdk.decorators.prepare import flow_decorators, prepare
 from flowsdk.decorators.settings import flow_schedule, step_settings
-from flowsdk.exception import DecoratorError
+from flowsdk.exception import DecoratorError, ReservedAttributeError
 from flowsdk.flow import graph_of
 from flowsdk.parameters import collect_parameters
 from tests.flowsdk.flows import run_flow, write_flow
@@ -291,6 +291,16 @@ def test_a_mutated_flow_leaves_the_flows_that_it_shares_steps_with_alone() -> No
         assert (flow_schedule(reader) is not None) is changed
     assert Base.__dict__["start"].decorators == Base.start.decorators  # type: ignore[attr-defined]
     assert len(Base.start.decorators) == 1  # type: ignore[attr-defined]
+
+
+def test_the_name_of_a_removed_parameter_can_be_that_of_an_artifact() -> None:
+    flow = with_flow_mutator(lambda f: f.remove_parameter("alpha"))
+    assert not collect_parameters(flow)
+    instance = flow(use_cli=False)
+    instance.alpha = 3
+    assert instance.alpha == 3
+    with pytest.raises(ReservedAttributeError, match="it is a Parameter"):
+        Base(use_cli=False).alpha = 3  # type: ignore[misc, assignment]
 
 
 def test_preparing_again_does_not_mutate_twice() -> None:
