@@ -11,7 +11,7 @@ from flowsdk.datastore import FlowDatastore
 from flowsdk.decorators.settings import StepSettings
 from flowsdk.exception import BatchError
 from flowsdk.flow import FlowSpec
-from flowsdk.local.run import LocalRun
+from flowsdk.local.run import LocalRun, RunOptions
 from flowsdk.runtime.logs import LogLine, LogWriter
 from flowsdk.spec import TaskSpec
 from tests.flowsdk.aws_batch.fakes import FakeBatch, succeed
@@ -138,7 +138,7 @@ def test_all_steps_of_a_run_share_one_launcher(
     """A launcher that has nothing out yet is empty, which must not be taken for none."""
     monkeypatch.setattr(module, "_client", lambda _: fake)
     run = LocalRun.__new__(LocalRun)
-    run.store = store
+    run.store, run.options = store, RunOptions(store.storage.root)
     run.settings = {name: StepSettings(on_batch=True) for name in ("start", "end")}
     launchers = run._make_launchers(FlowSpec, lambda *_: None)
     assert isinstance(launchers["start"], BatchLauncher)
