@@ -33,6 +33,7 @@ _FENCE = re.compile(r"^```(\w*)(?: (\S+))?\n(.*?)^```$", re.MULTILINE | re.DOTAL
 _RUN_ID = re.compile(r"\d{8}T\d{6}\.\d{6}-[0-9a-f]{4}")
 _MASKS = (
     (_RUN_ID, "RUN"),
+    (re.compile(r"manual__\S+"), "RUN"),
     (re.compile(r"\d{4}-\d\d-\d\d[ T]\d\d:\d\d:\d\d(\.\d+)?(\+00:00|Z)?"), "TIME"),
     (re.compile(r"pid \d+"), "PID"),
     (re.compile(r"\d+(\.\d+)? ?m?s\b"), "SECONDS"),
