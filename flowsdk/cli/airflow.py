@@ -9,11 +9,10 @@ from pathlib import Path
 from typing import NamedTuple
 
 from flowsdk.cli.actions import add_actions
+from flowsdk.cli.flow_parameters import add_parameters
+from flowsdk.cli.words import positive, seconds
 from flowsdk.deployer.server import AirflowServer, require_url
 from flowsdk.flow import FlowSpec
-from flowsdk.parameters import collect_parameters
-
-_PREFIX = "parameter:"
 
 
 class _Action(NamedTuple):
@@ -52,15 +51,6 @@ def server_of(args: argparse.Namespace) -> AirflowServer:
     return AirflowServer(require_url(getattr(args, "airflow", None), args.metadata))
 
 
-def parameters_of(args: argparse.Namespace) -> dict[str, str]:
-    """The parameters of the flow that were given, as text."""
-    return {
-        name.removeprefix(_PREFIX): value
-        for name, value in vars(args).items()
-        if name.startswith(_PREFIX)
-    }
-
-
 def _add_create(parser: argparse.ArgumentParser, _: type[FlowSpec]) -> None:
     _add_folder(parser)
     parser.add_argument("--name", metavar="NAME",
@@ -79,7 +69,7 @@ def _add_create(parser: argparse.ArgumentParser, _: type[FlowSpec]) -> None:
     parser.add_argument("--no-wait", action="store_true",
                         help="do not wait until Airflow has parsed the file; no address of it is "
                         "needed then")  # fmt: skip
-    parser.add_argument("--timeout", type=_seconds, default=600, metavar="SECONDS",
+    parser.add_argument("--timeout", type=seconds, default=600, metavar="SECONDS",
                         help="how long to wait for that (default: %(default)s)")  # fmt: skip
     parser.add_argument("--deployer-attribute-file", type=Path, default=None, metavar="FILE",
                         help="write name, airflow and dags_folder to this file, as JSON, when it "
@@ -88,10 +78,10 @@ def _add_create(parser: argparse.ArgumentParser, _: type[FlowSpec]) -> None:
 
 
 def _add_trigger(parser: argparse.ArgumentParser, flow: type[FlowSpec]) -> None:
-    taken = _add_parameters(parser, flow)
+    taken = add_parameters(parser, flow)
     parser.add_argument("--run-id", metavar="ID", help="id of the run (default: one is made)")
     if "wait" not in taken:
-        parser.add_argument("--wait", nargs="?", type=_seconds, const=float("inf"), default=None,
+        parser.add_argument("--wait", nargs="?", type=seconds, const=float("inf"), default=None,
                             metavar="SECONDS",
                             help="wait until the run has ended; exit code 1 if it "
                             "fails")  # fmt: skip
@@ -103,7 +93,7 @@ def _add_list_runs(parser: argparse.ArgumentParser, _: type[FlowSpec]) -> None:
         parser.add_argument(f"--{state}", action="append_const", const=state.upper(),
                             dest="states", help=f"only runs that are {state}; states may be "
                             f"combined")  # fmt: skip
-    parser.add_argument("--limit", type=_positive, default=20, metavar="N",
+    parser.add_argument("--limit", type=positive, default=20, metavar="N",
                         help="show this many (default: %(default)s)")  # fmt: skip
     _add_common(parser)
 
@@ -115,7 +105,7 @@ def _add_backfill(parser: argparse.ArgumentParser, _: type[FlowSpec]) -> None:
     parser.add_argument("--to-date", required=True, metavar="DATE",
                         help="end of the range, inclusive; a date means its whole "
                         "day")  # fmt: skip
-    parser.add_argument("--max-active-runs", type=_positive, default=10, metavar="N",
+    parser.add_argument("--max-active-runs", type=positive, default=10, metavar="N",
                         help="how many runs at once (default: %(default)s)")  # fmt: skip
     parser.add_argument("--reprocess", choices=("none", "failed", "completed"), default="none",
                         help="which runs that exist already to run again "
@@ -164,17 +154,6 @@ _ACTIONS = {
 }  # fmt: skip
 
 
-def _add_parameters(parser: argparse.ArgumentParser, flow: type[FlowSpec]) -> set[str]:
-    """An option for each parameter of the flow. Returns their names."""
-    found = collect_parameters(flow)
-    group = parser.add_argument_group("parameters of the flow") if found else parser
-    for name, parameter in found.items():
-        group.add_argument(f"--{name}", dest=f"{_PREFIX}{name}", default=argparse.SUPPRESS,
-                           metavar="VALUE",
-                           help=(parameter.help or "").replace("%", "%%"))  # fmt: skip
-    return set(found)
-
-
 def _add_folder(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--dags-folder", metavar="PLACE",
                         help="a directory or s3://bucket/prefix that Airflow reads DAG files from "
@@ -189,17 +168,3 @@ def _add_common(parser: argparse.ArgumentParser, taken: Container[str] = ()) -> 
                             "or FLOWSDK_METADATA)")  # fmt: skip
     if "json" not in taken:
         parser.add_argument("--json", action="store_true", help="print JSON")
-
-
-def _seconds(text: str) -> float:
-    number = float(text)
-    if not number > 0:
-        raise argparse.ArgumentTypeError(f"{text} is not a time")
-    return number
-
-
-def _positive(text: str) -> int:
-    number = int(text)
-    if number < 1:
-        raise argparse.ArgumentTypeError(f"{number} is not a positive number")
-    return number

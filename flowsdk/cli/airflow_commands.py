@@ -8,7 +8,8 @@ from collections.abc import Mapping
 from datetime import datetime, timedelta, timezone, tzinfo
 from typing import Any
 
-from flowsdk.cli.airflow import parameters_of, server_of
+from flowsdk.cli.airflow import server_of
+from flowsdk.cli.flow_parameters import given_parameters
 from flowsdk.cli.telling import Teller
 from flowsdk.decorators.settings import flow_schedule
 from flowsdk.deployer.dags_folder import find_dags_folder
@@ -26,7 +27,7 @@ def trigger(flow: type[FlowSpec], args: argparse.Namespace) -> int:
     """Start a run."""
     say = Teller(args)
     deployed = _deployed(flow, args)
-    run = deployed.trigger_as(args.run_id, _values(flow, parameters_of(args)))
+    run = deployed.trigger_as(args.run_id, _values(flow, given_parameters(args)))
     facts: dict[str, Any] = {"run_id": run.run_id, "pathspec": run.pathspec}
     say(f"Triggered {run.pathspec}", always=True)
     status = None

@@ -12,6 +12,7 @@ from typing import Any
 from flowsdk.cards.reading import Card, get_cards
 from flowsdk.cli.actions import add_actions
 from flowsdk.cli.target import look_where_asked, run_of, tasks_of
+from flowsdk.cli.words import json_object, port, positive, seconds
 from flowsdk.client import Task
 from flowsdk.exception import CardNotFound, UsageError
 from flowsdk.flow import FlowSpec
@@ -53,7 +54,7 @@ def add_arguments(parser: argparse.ArgumentParser, flow: type[FlowSpec]) -> None
     create.add_argument("path", metavar=_PATH, help="by default of the newest run")
     create.add_argument("--type", default="default", metavar="TYPE",
                         help="type of the card (default: %(default)s)")  # fmt: skip
-    create.add_argument("--options", type=json.loads, default={}, metavar="JSON",
+    create.add_argument("--options", type=json_object, default={}, metavar="JSON",
                         help="for the card class")  # fmt: skip
     create.add_argument("--id", default=None, help="id of the card")
     create.add_argument("--file", type=Path, metavar="FILE",
@@ -72,11 +73,11 @@ def _add_choice(parser: argparse.ArgumentParser) -> None:
 def _add_server_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--run-id", default=None, metavar="ID",
                         help="which run (default: always the newest)")  # fmt: skip
-    parser.add_argument("--port", type=int, default=8324,
+    parser.add_argument("--port", type=port, default=8324,
                         help="on this machine only; 0 takes any (default: %(default)s)")  # fmt: skip
-    parser.add_argument("--poll-interval", type=float, default=5, metavar="SECONDS",
+    parser.add_argument("--poll-interval", type=seconds, default=5, metavar="SECONDS",
                         help="between two looks for changes (default: %(default)s)")  # fmt: skip
-    parser.add_argument("--max-cards", type=int, default=100, metavar="N",
+    parser.add_argument("--max-cards", type=positive, default=100, metavar="N",
                         help="show the newest N cards (default: %(default)s)")  # fmt: skip
     parser.add_argument("--no-browser", action="store_true", help="only print the address")
 
@@ -134,8 +135,6 @@ def _serve(flow: type[FlowSpec], args: argparse.Namespace) -> int:
 
     look_where_asked(args)
     run_of(flow, args.run_id)  # whether there is one, before a browser opens
-    if args.poll_interval <= 0:
-        raise UsageError(f"--poll-interval {args.poll_interval:g}: expected more than 0 seconds.")
     serve(
         lambda: run_of(flow, args.run_id),
         port=args.port,

@@ -89,6 +89,8 @@ class CommandLine:
     def parse(self, words: Sequence[str]) -> argparse.Namespace:
         """The parsed words; prints why and ends with code 2 if they are wrong."""
         chosen = self.parser.leading(words).command
+        if chosen is None:  # for a message, which can say that an option is the command's
+            chosen = next((word for word in words if word in self._parsers), None)
         if chosen in self._parsers:
             self.parser_of(chosen)
         return self.parser.parse_args(words)

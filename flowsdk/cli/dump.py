@@ -10,6 +10,7 @@ from typing import Any
 
 from flowsdk.artifacts.serializer import dump as pickled
 from flowsdk.cli.target import tasks_of
+from flowsdk.cli.words import count
 from flowsdk.client import DataArtifact, Task
 from flowsdk.exception import NotFound, UsageError
 from flowsdk.flow import FlowSpec
@@ -20,7 +21,7 @@ def add_arguments(parser: argparse.ArgumentParser, flow: type[FlowSpec]) -> None
     parser.add_argument("path", metavar="RUN/STEP[/TASK]")
     parser.add_argument("--private", action="store_true",
                         help="also artifacts whose names begin with an underscore")  # fmt: skip
-    parser.add_argument("--max-value-size", type=int, default=1000, metavar="BYTES",
+    parser.add_argument("--max-value-size", type=count, default=1000, metavar="BYTES",
                         help="print values up to this size (default: %(default)s)")  # fmt: skip
     parser.add_argument("--include", default="", metavar="NAMES",
                         help="only these artifacts, separated by commas")  # fmt: skip

@@ -8,6 +8,7 @@ import re
 import sys
 
 from flowsdk.cli.garbage import Collector, Garbage, Policy
+from flowsdk.cli.words import count
 from flowsdk.client import metadata, namespace
 from flowsdk.datastore import FlowDatastore, open_storage
 from flowsdk.datastore.store import flows
@@ -26,9 +27,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument("--flow", action="append", default=[], metavar="NAME",
                         help="of this flow; may be repeated (default: of all flows)")  # fmt: skip
-    parser.add_argument("--keep-runs", type=_count, metavar="N",
+    parser.add_argument("--keep-runs", type=count, metavar="N",
                         help="keep the newest N runs of each flow")  # fmt: skip
-    parser.add_argument("--older-than", type=_seconds, metavar="AGE",
+    parser.add_argument("--older-than", type=_age, metavar="AGE",
                         help="remove runs made longer ago, as 12h, 30d or 8w; together with "
                         "--keep-runs only what both let go")  # fmt: skip
     parser.add_argument("--keep-tag", action="append", default=[], metavar="TAG",
@@ -100,13 +101,7 @@ def _size(size: float) -> str:
     return f"{size:.1f} TB"
 
 
-def _count(text: str) -> int:
-    if not text.isdecimal():
-        raise argparse.ArgumentTypeError(f"found {text!r}, expected a number, 0 or more")
-    return int(text)
-
-
-def _seconds(text: str) -> float:
+def _age(text: str) -> float:
     match = re.fullmatch(r"(\d+(?:\.\d+)?)([hdw])", text)
     if not match:
         raise argparse.ArgumentTypeError(f"found {text!r}, expected an age such as 12h, 30d or 8w")

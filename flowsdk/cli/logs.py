@@ -9,6 +9,7 @@ import time
 from collections.abc import Collection
 
 from flowsdk.cli.target import tasks_of
+from flowsdk.cli.words import count
 from flowsdk.client import Task
 from flowsdk.datastore import FlowDatastore
 from flowsdk.exception import NotFound, UsageError
@@ -35,7 +36,7 @@ def add_arguments(parser: argparse.ArgumentParser, flow: type[FlowSpec]) -> None
         streams.add_argument(f"--{stream}", action="store_const", const=stream, dest="stream",
                              help=f"print or scrub {stream}{default}")  # fmt: skip
     parser.set_defaults(stream="both")
-    parser.add_argument("--attempt", type=int, default=None, metavar="N",
+    parser.add_argument("--attempt", type=count, default=None, metavar="N",
                         help="which attempt, from 0 (default: the one that counts)")  # fmt: skip
     show = parser.add_argument_group("of show")
     show.add_argument("--timestamps", action="store_true",

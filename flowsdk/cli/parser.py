@@ -24,10 +24,12 @@ class Leading(NamedTuple):
     Attributes:
         unknown: The first option before the command that does not exist, or None.
         command: The command, or None.
+        after: What follows the command.
     """
 
     unknown: str | None
     command: str | None
+    after: tuple[str, ...]
 
 
 class Parser(argparse.ArgumentParser):
@@ -36,6 +38,7 @@ class Parser(argparse.ArgumentParser):
     def __init__(self, **options: Any) -> None:
         # An abbreviation would change its meaning when a flow gets another parameter.
         super().__init__(allow_abbrev=False, **{"formatter_class": _formatter, **options})
+        self._intermixing = False
 
     def parse_args(  # type: ignore[override]  # never called with a namespace here
         self, args: Sequence[str] | None = None
@@ -43,15 +46,34 @@ class Parser(argparse.ArgumentParser):
         """The parsed arguments; exits with code 2 if there are any that nothing takes."""
         words = list(sys.argv[1:] if args is None else args)
         # argparse would take the value after such an option for the command, and complain of that.
-        if unknown := self.leading(words).unknown:
-            self._refuse([unknown], words)
+        for parser, leading in self._named(words):
+            if parser.subparsers and leading.unknown:
+                self._refuse([leading.unknown], words)
         found, rest = self.parse_known_args(words)
         if rest:
             self._refuse(rest, words)
         return found
 
+    def parse_known_args(  # type: ignore[override]  # the overloads say no more
+        self, args: Sequence[str] | None = None, namespace: argparse.Namespace | None = None
+    ) -> tuple[argparse.Namespace, list[str]]:
+        """As argparse's, but options may stand between the other words of a command.
+
+        argparse by itself takes as many of those words at once as it can: of ``get PATH --id x
+        FILE`` it refuses FILE.
+        """
+        if self.subparsers or self._intermixing:
+            return super().parse_known_args(args, namespace)
+        self._intermixing = True  # what is called next calls this method
+        try:
+            return self.parse_known_intermixed_args(args, namespace)
+        finally:
+            self._intermixing = False
+
     def error(self, message: str) -> NoReturn:
         """Print what is wrong and end with code 2."""
+        if message.endswith("expected one argument"):
+            message += ". Give a value that begins with '-' as OPTION=VALUE"
         if match := _BAD_CHOICE.search(message):
             known = re.findall(r"[\w-]+", match["known"])
             message = f"{message}.{did_you_mean(match['found'], known)}"
@@ -62,15 +84,15 @@ class Parser(argparse.ArgumentParser):
         rest = iter(words)
         for word in rest:
             if not word.startswith("-"):
-                return Leading(None, word)
+                return Leading(None, word, tuple(rest))
             name, equals, _ = word.partition("=")
             action = self._option_string_actions.get(name)
             if action is None:
-                return Leading(name, None)
+                return Leading(name, None, ())
             if not equals:
                 for _ in range(action.nargs if isinstance(action.nargs, int) else 1):
                     next(rest, None)
-        return Leading(None, None)
+        return Leading(None, None, ())
 
     @property
     def subparsers(self) -> dict[str, Parser]:
@@ -81,14 +103,25 @@ class Parser(argparse.ArgumentParser):
         return {}
 
     def _refuse(self, words: Sequence[str], line: Sequence[str]) -> NoReturn:
-        known = list(self._known_options(line))
+        """Say which words nothing takes, with the usage of the command that they were given to."""
+        *outer, (asked, _) = self._named(line)
+        known = {
+            **{option: f" before {asked.prog.split()[-1]}" for parser, _ in outer
+               for option in parser._option_string_actions},
+            **{option: f" after {name}" for name, parser in asked.subparsers.items()
+               if name in line for option in parser._option_string_actions},
+        }  # fmt: skip
+        near = dict.fromkeys([*asked._option_string_actions, *known])
         options = [word.partition("=")[0] for word in words if word.startswith("-")]
-        hints = "".join(did_you_mean(option, known) for option in options)
-        self.error(f"unrecognized arguments: {' '.join(words)}.{hints}")
+        hints = [
+            f" Give {option}{known[option]}." if option in known else did_you_mean(option, near)
+            for option in options
+        ]
+        asked.error(f"unrecognized arguments: {' '.join(words)}.{''.join(hints)}")
 
-    def _known_options(self, line: Sequence[str]) -> Iterator[str]:
-        """The options of this parser and of the commands that the line names."""
-        yield from self._option_string_actions
-        for name, parser in self.subparsers.items():
-            if name in line:
-                yield from parser._known_options(line)
+    def _named(self, line: Sequence[str]) -> Iterator[tuple[Parser, Leading]]:
+        """This parser, that of the command which the line names, and so on inwards."""
+        leading = self.leading(line)
+        yield self, leading
+        if leading.command in self.subparsers:
+            yield from self.subparsers[leading.command]._named(leading.after)

@@ -12,48 +12,38 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from types import FrameType
-from typing import Any
 
 from flowsdk.cli.check import validate
+from flowsdk.cli.flow_parameters import add_parameters, given_parameters
 from flowsdk.cli.progress import failure_text, reporter
+from flowsdk.cli.words import not_empty, positive
 from flowsdk.datastore.tags import RunTags
 from flowsdk.exception import ParameterError, TagError, UsageError
 from flowsdk.flow import FlowSpec
 from flowsdk.local.hooks import call_exit_hooks
 from flowsdk.local.launchers import OnLines
 from flowsdk.local.run import LocalRun, RunOptions
-from flowsdk.parameters import collect_parameters, resolve_parameters
-
-_PREFIX = "parameter:"
+from flowsdk.parameters import resolve_parameters
 
 
 def add_arguments(parser: argparse.ArgumentParser, flow: type[FlowSpec]) -> None:
     """The options of ``run``: one for each parameter of the flow, and how to run."""
     add_run_options(parser)
-    parameters = collect_parameters(flow).values()
-    group = parser.add_argument_group("parameters of the flow") if parameters else parser
-    for parameter in parameters:
-        group.add_argument(
-            f"--{parameter.name}",
-            dest=f"{_PREFIX}{parameter.name}",
-            default=argparse.SUPPRESS,
-            metavar="VALUE",
-            help=_help(parameter),
-        )
+    add_parameters(parser, flow)
 
 
 def add_run_options(parser: argparse.ArgumentParser) -> None:
     """The options that say how to run; all commands that run a flow have them."""
-    parser.add_argument("--max-workers", type=_positive, default=16, metavar="N",
+    parser.add_argument("--max-workers", type=positive, default=16, metavar="N",
                         help="how many tasks may run at once (default: %(default)s)")  # fmt: skip
-    parser.add_argument("--max-num-splits", type=_positive, default=None, metavar="N",
+    parser.add_argument("--max-num-splits", type=positive, default=None, metavar="N",
                         help="refuse a foreach with more splits (default: no limit)")  # fmt: skip
-    parser.add_argument("--max-log-size", type=_positive, default=10, metavar="MB",
+    parser.add_argument("--max-log-size", type=positive, default=10, metavar="MB",
                         help="keep so much of what a task prints on this machine (default: "
                         "%(default)s)")  # fmt: skip
     parser.add_argument("--tag", action="append", default=[], dest="tags", metavar="TAG",
                         help="tag the run; may be repeated")  # fmt: skip
-    parser.add_argument("--namespace", type=_not_empty, default=None, metavar="TAG",
+    parser.add_argument("--namespace", type=not_empty, default=None, metavar="TAG",
                         help="what the client looks in when steps use it (default: "
                         "user:NAME)")  # fmt: skip
     parser.add_argument("--with", action="append", default=[], dest="with_after",
@@ -70,13 +60,8 @@ def add_run_options(parser: argparse.ArgumentParser) -> None:
 def execute(flow: type[FlowSpec], args: argparse.Namespace) -> int:
     """Run the flow; 0 if it succeeded, 1 if it failed, 2 if a parameter is wrong."""
     validate(flow, quiet=args.quiet)
-    given = {
-        name.removeprefix(_PREFIX): value
-        for name, value in vars(args).items()
-        if name.startswith(_PREFIX)
-    }
     try:
-        parameters = resolve_parameters(flow, given, os.environ)
+        parameters = resolve_parameters(flow, given_parameters(args), os.environ)
     except ParameterError as error:
         sys.stderr.write(f"{error}\n")
         return 2
@@ -192,25 +177,3 @@ def _checked(tags: Sequence[str]) -> tuple[str, ...]:
     except TagError as error:
         raise UsageError(f"--tag: {error}") from error
     return tuple(tags)
-
-
-def _positive(text: str) -> int:
-    if not text.isdecimal() or int(text) < 1:
-        raise argparse.ArgumentTypeError(f"found {text!r}, expected a whole number above 0")
-    return int(text)
-
-
-def _not_empty(text: str) -> str:
-    if not text:
-        raise argparse.ArgumentTypeError("expected a tag, such as user:ann")
-    return text
-
-
-def _help(parameter: Any) -> str:
-    text = (parameter.help or "").replace("%", "%%")
-    if parameter.required:
-        return f"{text} (required)".strip()
-    default = parameter.default
-    if default is None or callable(default) or not parameter.show_default:
-        return text
-    return f"{text} (default: {str(default).replace('%', '%%')})".strip()

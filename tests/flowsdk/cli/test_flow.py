@@ -76,7 +76,7 @@ def test_version_and_help(cli: Cli) -> None:
     assert outcome.code == 0
     assert "Says hello to everybody." in outcome.out
     assert cli("--help").out == outcome.out
-    assert "--alpha VALUE" in cli("run", "--help").out
+    assert "--alpha FLOAT" in cli("run", "--help").out
 
 
 @pytest.mark.parametrize(

@@ -175,8 +175,8 @@ def test_every_wrong_parameter_is_told(cli: Cli) -> None:
 
 def test_help_shows_parameters_and_their_defaults(cli: Cli) -> None:
     out = " ".join(cli("run", "--help", flow=SmallFlow).out.split())
-    assert "--size VALUE how much; 100% is fine (default: 2)" in out
-    assert "dark" not in out, "show_default=False"
+    assert "--size INT how much; 100% is fine (at least 0; default: 2)" in out
+    assert "default: dark" not in out, "show_default=False"
     assert (
         cli("help", "run", flow=SmallFlow).out.split()
         == cli("run", "--help", flow=SmallFlow).out.split()

@@ -177,8 +177,8 @@ def test_a_flow_that_is_in_the_folder_already_stays_in_its_place(
         (("airflow", "create", "--name", "Other"), "the DAG of a flow has the flow's name"),
         (("airflow", "creat"), "Did you mean 'create'"),
         (("airflow",), "ACTION"),
-        (("airflow", "list-runs", "--limit", "0"), "0 is not a positive number"),
-        (("airflow", "create", "--timeout", "-1"), "-1 is not a time"),
+        (("airflow", "list-runs", "--limit", "0"), "found '0', expected a whole number above 0"),
+        (("airflow", "create", "--timeout", "-1"), "found '-1', expected a number of seconds above 0"),
         (("airflow", "status", "--airflow", "localhost:8080"), "expected http://host:port"),
     ],
 )
