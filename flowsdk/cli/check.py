@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import shlex
 import sys
 
 from flowsdk import lint
@@ -20,7 +21,7 @@ def execute(flow: type[FlowSpec], args: argparse.Namespace) -> int:
     """Say whether the flow is well formed, and what else there is to do with it."""
     validate(flow, quiet=args.quiet)
     if not args.quiet:
-        sys.stderr.write(_HINTS.format(file=sys.argv[0]))
+        sys.stderr.write(_HINTS.format(file=shlex.quote(sys.argv[0])))
     return 0
 
 

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import sys
 from collections.abc import Callable
 
 from flowsdk.exception import FlowException, UsageError
+
+_FULL = (errno.ENOSPC, errno.EDQUOT)
 
 
 def exit_code(command: Callable[[], int]) -> int:
@@ -19,6 +22,7 @@ def exit_code(command: Callable[[], int]) -> int:
         0 if all went well, 1 if the flow or the command failed, 2 if the command line is wrong,
         130 after Ctrl-C.
     """
+    _open_closed_streams()
     try:
         code = command()
         sys.stdout.flush()
@@ -30,11 +34,35 @@ def exit_code(command: Callable[[], int]) -> int:
     except KeyboardInterrupt:
         sys.stderr.write("Interrupted.\n")
         return 130
-    except BrokenPipeError:
-        # Whoever read our output has seen enough; Python must not complain when it exits.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    except BrokenPipeError:  # whoever read our output has seen enough
+        _print_no_more()
+        return 1
+    except OSError as error:
+        if error.errno not in _FULL:
+            raise
+        _print_no_more()  # it may be what stdout leads to that is full
+        sys.stderr.write(f"{error.strerror}: {error.filename or 'what is printed, or stored'}.\n")
         return 1
     return code
+
+
+def _open_closed_streams() -> None:
+    """Let what is printed vanish where the caller has closed stdout or stderr (``>&-``).
+
+    Otherwise printing would fail, and the next file that is opened would have the number of stdout
+    and be given what tasks print.
+    """
+    for number, name in enumerate(("stdin", "stdout", "stderr")):
+        if getattr(sys, name) is not None:
+            continue
+        free = os.open(os.devnull, os.O_RDWR)  # the lowest number there is, as a rule this one
+        os.set_inheritable(free, free == number)
+        setattr(sys, name, os.fdopen(free, "w" if number else "r", encoding="utf-8"))
+
+
+def _print_no_more() -> None:
+    """Keep Python from complaining, when it exits, of what it cannot print any more."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 def _exit_code(end: SystemExit) -> int:
