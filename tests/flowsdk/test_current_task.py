@@ -9,7 +9,7 @@ from flowsdk import Flow, FlowSpec, Parameter, current, parallel, pytorch_parall
 from flowsdk.current_task import Current
 from flowsdk.graph_info import graph_info
 from flowsdk.spec import TaskSpec
-from tests.flowsdk.running import run_here
+from tests.flowsdk.running import run
 
 SPEC = TaskSpec(
     "F", "r1", "train", "2", 0, "/data", user="ann", namespace="user:ann", tags=("a", "b"),
@@ -107,19 +107,23 @@ def test_outside_a_task_there_is_nothing(running: Current) -> None:
 
 
 def test_run_and_task_are_client_objects_of_the_runs_own_datastore(tmp_path: Path) -> None:
-    ran = run_here(Facts, tmp_path)
+    ran = run(Facts, tmp_path)
     assert ran.succeeded, ran.output
-    run_id = ran.result("end").run
-    assert ran.artifact("run_seen") == (f"Facts/{run_id}", False)
-    assert ran.artifact("task_seen") == ran.artifact("pathspec") == f"Facts/{run_id}/start/0"
-    assert ran.artifact("same_store") == run_id
-    assert ran.artifact("before") == ran.artifact("pathspec")
-    assert ran.artifact("parameters") == ["alpha"]
+    run_id = ran.results["end/0"].run
+    assert ran.value("end/0", "run_seen") == (f"Facts/{run_id}", False)
+    assert (
+        ran.value("end/0", "task_seen")
+        == ran.value("end/0", "pathspec")
+        == f"Facts/{run_id}/start/0"
+    )
+    assert ran.value("end/0", "same_store") == run_id
+    assert ran.value("end/0", "before") == ran.value("end/0", "pathspec")
+    assert ran.value("end/0", "parameters") == ["alpha"]
 
 
 def test_the_temporary_folder_is_gone_after_the_task(tmp_path: Path) -> None:
-    ran = run_here(Facts, tmp_path)
-    assert not Path(ran.artifact("tempdir")).exists()
+    ran = run(Facts, tmp_path)
+    assert not Path(ran.value("end/0", "tempdir")).exists()
 
 
 class Shapes(FlowSpec):
@@ -268,13 +272,13 @@ class Gang(FlowSpec):
 
 
 def test_the_nodes_of_a_gang_know_each_other(tmp_path: Path) -> None:
-    ran = run_here(Gang, tmp_path)
+    ran = run(Gang, tmp_path)
     assert ran.succeeded, ran.output
-    assert ran.artifact("places") == [("127.0.0.1", 3, i, "0") for i in range(3)]
-    assert ran.artifact("flags") == {True}
-    assert ran.artifact("after") is False
-    assert ran.artifact("place", "train", "2").num_nodes == 3
-    assert ran.artifact("variables") == {
+    assert ran.value("end/0", "places") == [("127.0.0.1", 3, i, "0") for i in range(3)]
+    assert ran.value("end/0", "flags") == {True}
+    assert ran.value("end/0", "after") is False
+    assert ran.value("train/2", "place").num_nodes == 3
+    assert ran.value("end/0", "variables") == {
         "MF_PARALLEL_MAIN_IP": "127.0.0.1",
         "MF_PARALLEL_NUM_NODES": "3",
         "MF_PARALLEL_NODE_INDEX": "1",

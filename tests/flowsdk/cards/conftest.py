@@ -9,9 +9,8 @@ import pytest
 
 from flowsdk.cards import CardContainer, get_cards
 from flowsdk.client import default_metadata, metadata
-from flowsdk.parameters import resolve_parameters
 from tests.flowsdk.flows import import_flow
-from tests.flowsdk.local.inprocess import Finished, run
+from tests.flowsdk.running import Finished, run
 
 IMPORTS = "from flowsdk import card, current\nfrom flowsdk.cards import *\n"
 Carded = Callable[..., Finished]
@@ -24,7 +23,7 @@ def carded(tmp_path: Path) -> Carded:
 
     def call(body: str, **options: Any) -> Finished:
         flow = import_flow(tmp_path, IMPORTS + textwrap.dedent(body))
-        return run(flow, tmp_path, resolve_parameters(flow, {}), **options)
+        return run(flow, tmp_path, **options)
 
     return call
 

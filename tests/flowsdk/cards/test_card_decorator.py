@@ -12,11 +12,10 @@ import flowsdk
 from flowsdk.decorators import STEP_DECORATORS, parse_spec
 from flowsdk.decorators.card import Card
 from flowsdk.exception import DecoratorError
-from flowsdk.parameters import resolve_parameters
 from tests.flowsdk.cards.conftest import IMPORTS, Carded, CardsOf
 from tests.flowsdk.cards.outline import Outline
 from tests.flowsdk.flows import import_flow
-from tests.flowsdk.local.inprocess import run
+from tests.flowsdk.running import run
 
 SIMPLE = """
 class Simple(FlowSpec):
@@ -441,7 +440,7 @@ def test_secrets_are_in_no_card(carded: Carded, cards_of: CardsOf) -> None:
 def test_with_card_adds_one_to_every_step_without(tmp_path: Path, cards_of: CardsOf) -> None:
     flow = import_flow(tmp_path, IMPORTS + SIMPLE)
     added = parse_spec("card:id=added,timeout=10", STEP_DECORATORS)
-    ran = run(flow, tmp_path, resolve_parameters(flow, {}), decorators=[added])
+    ran = run(flow, tmp_path, decorators=[added])
     assert [card.id for card in cards_of(ran, "end/0")] == ["added"]
     assert [card.id for card in cards_of(ran, "body/0")] == ["note", None]
 

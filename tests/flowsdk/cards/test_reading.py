@@ -13,7 +13,7 @@ from flowsdk.exception import InvalidPathspec, NotFound, UsageError
 from flowsdk.spec import TaskRef
 from tests.flowsdk.cards.conftest import IMPORTS, Carded, CardsOf
 from tests.flowsdk.flows import import_flow
-from tests.flowsdk.local.inprocess import resumed, run
+from tests.flowsdk.running import resumed, run
 
 SEVERAL = """
 class Several(FlowSpec):

@@ -11,7 +11,7 @@ from flowsdk import FlowSpec
 from tests.flowsdk.cards.conftest import IMPORTS
 from tests.flowsdk.cli.conftest import Cli, Outcome
 from tests.flowsdk.flows import import_flow
-from tests.flowsdk.local.inprocess import Finished, run
+from tests.flowsdk.running import Finished, run
 
 BODY = """
 class Reported(FlowSpec):

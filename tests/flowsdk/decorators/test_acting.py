@@ -11,7 +11,7 @@ from flowsdk import FlowSpec, step
 from flowsdk.decorators import StepDecorator
 from flowsdk.decorators.running import RunningTask
 from flowsdk.spec import TaskResult
-from tests.flowsdk.running import run_here
+from tests.flowsdk.running import run
 
 
 class Watching(StepDecorator):
@@ -53,29 +53,29 @@ def flow_with(fails: bool = False, swallows: bool = False, *, works: bool) -> ty
 
 
 def test_a_decorator_sees_the_result_before_it_is_committed(tmp_path: Path) -> None:
-    ran = run_here(flow_with(works=True), tmp_path)
+    ran = run(flow_with(works=True), tmp_path)
     assert ran.lines == ["before ['start', '0']", "finished succeeded ['x']"]
 
 
 def test_it_sees_a_failure_too(tmp_path: Path) -> None:
-    ran = run_here(flow_with(works=False), tmp_path)
+    ran = run(flow_with(works=False), tmp_path)
     assert ran.lines[1] == "finished failed []"
-    assert ran.result("start").error.message == "in the step"
+    assert ran.results["start/0"].error.message == "in the step"
 
 
 def test_one_that_suppresses_the_exception_makes_the_step_succeed(tmp_path: Path) -> None:
-    ran = run_here(flow_with(swallows=True, works=False), tmp_path)
+    ran = run(flow_with(swallows=True, works=False), tmp_path)
     assert ran.succeeded
     assert ran.lines[1] == "finished succeeded ['x']"
-    assert ran.result("start").next == ("end",)
+    assert ran.results["start/0"].next == ("end",)
 
 
 def test_one_that_fails_at_the_end_makes_a_success_a_failure(tmp_path: Path) -> None:
-    ran = run_here(flow_with(fails=True, works=True), tmp_path)
-    assert ran.result("start").error.type == "builtins.KeyError"
+    ran = run(flow_with(fails=True, works=True), tmp_path)
+    assert ran.results["start/0"].error.type == "builtins.KeyError"
 
 
 def test_but_hides_no_failure(tmp_path: Path) -> None:
-    ran = run_here(flow_with(fails=True, works=False), tmp_path)
-    assert ran.result("start").error.message == "in the step"
+    ran = run(flow_with(fails=True, works=False), tmp_path)
+    assert ran.results["start/0"].error.message == "in the step"
     assert "KeyError: 'in the decorator'" in ran.lines

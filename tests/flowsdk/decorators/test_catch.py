@@ -26,7 +26,7 @@ from flowsdk.runtime import processes
 from flowsdk.runtime.bootstrap import main
 from flowsdk.spec import TaskSpec
 from tests.flowsdk.flows import write_flow
-from tests.flowsdk.running import run_here
+from tests.flowsdk.running import run
 
 
 class OneFails(FlowSpec):
@@ -54,9 +54,9 @@ class OneFails(FlowSpec):
 
 
 def test_the_last_failure_becomes_an_artifact_and_the_flow_goes_on(tmp_path: Path) -> None:
-    ran = run_here(OneFails, tmp_path)
+    ran = run(OneFails, tmp_path)
     assert ran.succeeded
-    problem = ran.artifact("problem")
+    problem = ran.value("end/0", "problem")
     assert isinstance(problem, MetaflowExceptionWrapper)
     assert (problem.type, problem.exception) == ("builtins.ValueError", "so it goes")
     assert 'raise ValueError("so it goes")' in problem.stacktrace
@@ -80,14 +80,14 @@ class MayFail(FlowSpec):
 def test_a_step_that_needs_none_of_its_retries_tells_that_nothing_went_wrong(
     tmp_path: Path,
 ) -> None:
-    ran = run_here(MayFail, tmp_path)
+    ran = run(MayFail, tmp_path)
     assert ran.succeeded
-    assert ran.artifact("problem") is None
+    assert ran.value("end/0", "problem") is None
 
 
 def test_it_acts_only_after_the_last_retry(tmp_path: Path) -> None:
-    ran = run_here(OneFails, tmp_path)
-    attempts = [result.status for result in ran.results if result.step == "fails"]
+    ran = run(OneFails, tmp_path)
+    attempts = [result.status for result in ran.attempts if result.step == "fails"]
     assert attempts == ["failed", "failed", "succeeded"]
     assert [line for line in ran.lines if line.startswith("attempt")] == [
         "attempt 0",
@@ -99,22 +99,22 @@ def test_it_acts_only_after_the_last_retry(tmp_path: Path) -> None:
 def test_what_the_failed_step_assigned_is_dropped_and_what_came_in_passed_on(
     tmp_path: Path,
 ) -> None:
-    ran = run_here(OneFails, tmp_path)
-    assert ran.artifact("kept") == "as it came"
-    assert ran.artifact("before") == 1
-    assert "new" not in ran.result("fails").artifacts
+    ran = run(OneFails, tmp_path)
+    assert ran.value("end/0", "kept") == "as it came"
+    assert ran.value("end/0", "before") == 1
+    assert "new" not in ran.results["fails/0"].artifacts
 
 
 def test_the_result_tells_what_was_caught(tmp_path: Path) -> None:
-    ran = run_here(OneFails, tmp_path)
-    caught = ran.result("fails").caught
+    ran = run(OneFails, tmp_path)
+    caught = ran.results["fails/0"].caught
     assert caught
     assert (caught.type, caught.message) == ("builtins.ValueError", "so it goes")
-    assert ran.result("end").caught is None
+    assert ran.results["end/0"].caught is None
 
 
 def test_without_a_failure_the_artifact_is_none(tmp_path: Path) -> None:
-    assert run_here(OneFails, tmp_path).artifact("nothing") is None
+    assert run(OneFails, tmp_path).value("end/0", "nothing") is None
 
 
 def test_a_caught_exception_survives_pickling() -> None:
@@ -126,7 +126,7 @@ def test_a_caught_exception_survives_pickling() -> None:
 
 
 def test_print_exception_shows_it_in_the_log(tmp_path: Path) -> None:
-    ran = run_here(OneFails, tmp_path)
+    ran = run(OneFails, tmp_path)
     assert "@catch caught an exception of step 'fails':" in ran.lines
     assert ">  ValueError: so it goes" in ran.lines
 
@@ -157,9 +157,9 @@ class Quiet(FlowSpec):
 
 
 def test_print_exception_can_be_turned_off_and_all_branches_of_a_split_run(tmp_path: Path) -> None:
-    ran = run_here(Quiet, tmp_path)
+    ran = run(Quiet, tmp_path)
     assert ran.succeeded
-    assert ran.artifact("branches") == 2
+    assert ran.value("end/0", "branches") == 2
     assert ran.lines == []
 
 
@@ -223,14 +223,14 @@ def test_the_death_of_the_process_is_caught(
     tmp_path: Path, how: str, type_: str, message: str
 ) -> None:
     flow = dying(how)
-    ran = run_here(flow, tmp_path)
+    ran = run(flow, tmp_path)
     assert ran.succeeded
-    problem = ran.artifact("problem")
+    problem = ran.value("end/0", "problem")
     assert problem.type == type_
     assert message in problem.exception
-    assert ran.artifact("x") == 1
+    assert ran.value("end/0", "x") == 1
     assert ran.output.count("attempt 0") == 1, "the step's code has run twice"
-    result = ran.result("dies")
+    result = ran.results["dies/0"]
     assert result.caught
     assert result.started_at < result.finished_at
 
@@ -250,13 +250,13 @@ def test_where_memory_runs_out_the_task_goes_before_the_process_that_tells_of_it
     tmp_path: Path,
 ) -> None:
     own = int(Path("/proc/self/oom_score_adj").read_text())
-    assert int(run_here(Hungry, tmp_path).artifact("score")) == 1000 > own
+    assert int(run(Hungry, tmp_path).value("end/0", "score")) == 1000 > own
 
 
 def test_retries_come_before_the_death_is_caught(tmp_path: Path) -> None:
     flow = dying("exited")
-    ran = run_here(flow, tmp_path, "retry:times=1,minutes_between_retries=0")
-    assert [r.status for r in ran.results if r.step == "dies"] == ["failed", "succeeded"]
+    ran = run(flow, tmp_path, with_=["retry:times=1,minutes_between_retries=0"])
+    assert [r.status for r in ran.attempts if r.step == "dies"] == ["failed", "succeeded"]
     assert [line for line in ran.lines if "attempt" in line] == ["attempt 0", "attempt 1"]
 
 
@@ -265,26 +265,26 @@ def test_a_step_that_does_not_react_to_its_timeout_is_killed_and_caught(
 ) -> None:
     monkeypatch.setattr(processes, "GRACE_SECONDS", 0.2)
     flow = dying("hanging")
-    ran = run_here(flow, tmp_path, "timeout:seconds=1")
+    ran = run(flow, tmp_path, with_=["timeout:seconds=1"])
     assert ran.succeeded
-    problem = ran.artifact("problem")
+    problem = ran.value("end/0", "problem")
     assert problem.type == "flowsdk.exception.TimeoutException"
     assert "longer than its @timeout of 1 seconds and had to be killed" in problem.exception
 
 
 def test_a_timeout_that_is_noticed_is_caught(tmp_path: Path) -> None:
     flow = dying("slow")
-    ran = run_here(flow, tmp_path, "timeout:seconds=1")
+    ran = run(flow, tmp_path, with_=["timeout:seconds=1"])
     assert ran.succeeded
-    assert ran.artifact("problem").type == "flowsdk.exception.TimeoutException"
+    assert ran.value("end/0", "problem").type == "flowsdk.exception.TimeoutException"
 
 
 def test_a_host_that_goes_away_is_not_the_steps_failure(tmp_path: Path) -> None:
     flow = dying("moved")
     assert Interrupted.kind == "interrupted"
-    ran = run_here(flow, tmp_path)
+    ran = run(flow, tmp_path)
     assert not ran.succeeded
-    assert ran.result("dies").caught is None
+    assert ran.results["dies/0"].caught is None
 
 
 JOB = """
@@ -388,7 +388,7 @@ def test_it_is_refused_there_from_with_too(tmp_path: Path) -> None:
             self.next(self.body, foreach="xs")
 
     with pytest.raises(FlowLintError, match="'start' would have @catch from --with"):
-        run_here(Splits, tmp_path, "catch")
+        run(Splits, tmp_path, with_=["catch"])
 
 
 @pytest.mark.parametrize("var", ["not a name", "_hidden", 3, "class"])

@@ -3,7 +3,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from flowsdk import FlowSpec, current, retry, step
-from tests.flowsdk.running import run_here
+from tests.flowsdk.running import run
 
 
 class Retried(FlowSpec):
@@ -26,12 +26,12 @@ class Retried(FlowSpec):
 
 
 def test_every_try_begins_with_what_came_in_and_the_last_one_counts(tmp_path: Path) -> None:
-    ran = run_here(Retried, tmp_path)
+    ran = run(Retried, tmp_path)
     assert ran.succeeded
-    assert [r.status for r in ran.results if r.step == "work"] == ["failed"] * 7 + ["succeeded"]
-    assert [r.attempt for r in ran.results if r.step == "work"] == list(range(8))
-    assert ran.artifact("tries") == [0, 7]
-    assert "of_a_failed_try" not in ran.result("end").artifacts
+    assert [r.status for r in ran.attempts if r.step == "work"] == ["failed"] * 7 + ["succeeded"]
+    assert [r.attempt for r in ran.attempts if r.step == "work"] == list(range(8))
+    assert ran.value("end/0", "tries") == [0, 7]
+    assert "of_a_failed_try" not in ran.results["end/0"].artifacts
 
 
 class Single(FlowSpec):
@@ -46,5 +46,5 @@ class Single(FlowSpec):
 
 
 def test_no_times_turn_with_retry_off(tmp_path: Path) -> None:
-    ran = run_here(Single, tmp_path, "retry:times=5,minutes_between_retries=0")
-    assert [r.status for r in ran.results] == ["failed"]
+    ran = run(Single, tmp_path, with_=["retry:times=5,minutes_between_retries=0"])
+    assert [r.status for r in ran.attempts] == ["failed"]

@@ -9,7 +9,7 @@ import pytest
 from flowsdk import FlowSpec, current, environment, parallel_map, retry, step, timeout
 from flowsdk.exception import TimeoutException
 from flowsdk.runtime import processes
-from tests.flowsdk.running import run_here
+from tests.flowsdk.running import run
 
 
 class Slow(FlowSpec):
@@ -28,9 +28,9 @@ class Slow(FlowSpec):
 
 
 def test_a_try_that_takes_too_long_is_followed_by_the_next(tmp_path: Path) -> None:
-    ran = run_here(Slow, tmp_path)
+    ran = run(Slow, tmp_path)
     assert ran.succeeded
-    first = ran.results[0].error
+    first = ran.attempts[0].error
     assert first
     assert first.type == "flowsdk.exception.TimeoutException"
     assert first.message == "Step 'start' ran longer than its @timeout of 1 seconds."
@@ -52,7 +52,7 @@ class Catches(FlowSpec):
 
 
 def test_the_step_can_catch_it_to_save_what_it_has(tmp_path: Path) -> None:
-    assert run_here(Catches, tmp_path).artifact("saved") == "in time"
+    assert run(Catches, tmp_path).value("end/0", "saved") == "in time"
 
 
 class Parallel(FlowSpec):
@@ -77,7 +77,7 @@ def test_the_processes_of_a_step_end_with_it(
 ) -> None:
     monkeypatch.setenv("FOLDER", str(tmp_path))
     monkeypatch.setattr(processes, "GRACE_SECONDS", 0.5)
-    ran = run_here(Parallel, tmp_path / "data")
+    ran = run(Parallel, tmp_path / "data")
     assert not ran.succeeded
     for n in range(2):
         with pytest.raises(ProcessLookupError):
@@ -97,7 +97,7 @@ class Variables(FlowSpec):
 
 
 def test_environment_is_seen_by_its_step_only(tmp_path: Path) -> None:
-    ran = run_here(Variables, tmp_path)
-    assert ran.artifact("seen") == ("3", "x y")
-    assert ran.artifact("left") is None
+    ran = run(Variables, tmp_path)
+    assert ran.value("end/0", "seen") == ("3", "x y")
+    assert ran.value("end/0", "left") is None
     assert "SIZE" not in os.environ

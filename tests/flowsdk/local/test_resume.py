@@ -16,7 +16,7 @@ from flowsdk.local.run import RunOptions
 from flowsdk.local.scheduler import Listener
 from flowsdk.spec import RunSpec, TaskRef, TaskResult
 from tests.flowsdk.flows import import_flow, run_flow, write_flow
-from tests.flowsdk.local.inprocess import Finished, resumed, run
+from tests.flowsdk.running import Finished, resumed, run
 
 #: Fails in whatever ``fail`` names, and counts every run of a step's code in a file.
 FLOW = """

@@ -16,7 +16,7 @@ from flowsdk.exception import NotFound, UsageError
 from flowsdk.local.spin import Spin, SpinOptions
 from flowsdk.spec import TaskResult
 from tests.flowsdk.flows import import_flow, run_flow, write_flow
-from tests.flowsdk.local.inprocess import Finished, run
+from tests.flowsdk.running import Finished, run
 
 FLOW = """
 import os

@@ -12,7 +12,7 @@ from flowsdk import FlowSpec
 from flowsdk.decorators.retry import Retry
 from flowsdk.exception import FlowException, UnknownCaseException, UsageError
 from tests.flowsdk.flows import import_flow
-from tests.flowsdk.local.inprocess import Finished, run
+from tests.flowsdk.running import Finished, run
 
 
 def flow_of(folder: Path, *steps: str, head: str = "") -> type[FlowSpec]:

@@ -30,7 +30,7 @@ from flowsdk.exception import DecoratorError, ReservedAttributeError
 from flowsdk.flow import graph_of
 from flowsdk.parameters import collect_parameters
 from tests.flowsdk.flows import run_flow, write_flow
-from tests.flowsdk.running import run_here
+from tests.flowsdk.running import run
 
 Act = Callable[[Any], object]
 
@@ -126,7 +126,7 @@ def test_the_three_ways_to_add_a_decorator_are_one(phase: str, add: Act) -> None
 def test_a_users_decorator_can_be_added_by_itself_and_by_name(tmp_path: Path) -> None:
     for kind in (tagging, "tagging", f"{__name__}.tagging"):
         flow = mutated(lambda s, kind=kind: s.add_decorator(kind, deco_kwargs={"a": 1}))  # type: ignore[misc]
-        assert run_here(flow, tmp_path).artifact("tag") == {"a": 1}
+        assert run(flow, tmp_path).value("end/0", "tag") == {"a": 1}
 
 
 @pytest.mark.parametrize(
@@ -212,7 +212,7 @@ def test_a_mutator_takes_what_its_init_takes() -> None:
 
 
 def test_with_can_name_a_mutator(tmp_path: Path) -> None:
-    ran = run_here(Plain, tmp_path, "test_mutators.Takes:0=0,minutes_between_retries=0")
+    ran = run(Plain, tmp_path, with_=["test_mutators.Takes:0=0,minutes_between_retries=0"])
     assert ran.succeeded
 
 

@@ -22,7 +22,7 @@ from flowsdk.decorators.base import decorators_of
 from flowsdk.decorators.prepare import decorator_modules
 from flowsdk.exception import DecoratorError
 from tests.flowsdk.flows import run_flow, write_flow
-from tests.flowsdk.running import run_here
+from tests.flowsdk.running import run
 
 
 @user_step_decorator
@@ -112,13 +112,13 @@ def start_with(*decorators: Any, body: Any = None) -> type[FlowSpec]:
 
 
 def test_a_generator_wraps_the_step_and_may_assign_artifacts(tmp_path: Path) -> None:
-    ran = run_here(start_with(noted), tmp_path)
+    ran = run(start_with(noted), tmp_path)
     assert ran.lines == ["enter nobody start False", "in start", "leave nobody"]
-    assert ran.artifact("noted_by") == "nobody"
+    assert ran.value("end/0", "noted_by") == "nobody"
 
 
 def test_decorators_nest_as_they_are_written(tmp_path: Path) -> None:
-    ran = run_here(start_with(noted(who="outer"), noted(who="inner")), tmp_path)
+    ran = run(start_with(noted(who="outer"), noted(who="inner")), tmp_path)
     assert ran.lines == [
         "enter outer start False",
         "enter inner start False",
@@ -126,7 +126,7 @@ def test_decorators_nest_as_they_are_written(tmp_path: Path) -> None:
         "leave inner",
         "leave outer",
     ]
-    assert ran.artifact("noted_by") == "outer"
+    assert ran.value("end/0", "noted_by") == "outer"
 
 
 def fail(flow: Any) -> None:
@@ -134,27 +134,27 @@ def fail(flow: Any) -> None:
 
 
 def test_to_catch_the_exception_at_the_yield_makes_the_step_succeed(tmp_path: Path) -> None:
-    ran = run_here(start_with(forgiving, body=fail), tmp_path)
+    ran = run(start_with(forgiving, body=fail), tmp_path)
     assert ran.succeeded
-    assert ran.artifact("forgiven") == "no luck"
-    assert ran.result("start").next == ("end",)
-    assert ran.result("start").caught is None
+    assert ran.value("end/0", "forgiven") == "no luck"
+    assert ran.results["start/0"].next == ("end",)
+    assert ran.results["start/0"].caught is None
 
 
 def test_what_the_decorator_raises_is_how_the_step_ends(tmp_path: Path) -> None:
     def look_up(flow: Any) -> None:
         {}["missing"]
 
-    ran = run_here(start_with(strict, body=look_up), tmp_path)
-    error = ran.result("start").error
+    ran = run(start_with(strict, body=look_up), tmp_path)
+    error = ran.results["start/0"].error
     assert error
     assert (error.type, error.message) == ("builtins.RuntimeError", "translated")
     assert "KeyError: 'missing'" in error.traceback
 
 
 def test_an_exception_that_is_not_caught_passes_through_with_its_traceback(tmp_path: Path) -> None:
-    ran = run_here(start_with(strict, noted, body=fail), tmp_path)
-    error = ran.result("start").error
+    ran = run(start_with(strict, noted, body=fail), tmp_path)
+    error = ran.results["start/0"].error
     assert error
     assert error.type == "builtins.ValueError"
     assert error.traceback.count('raise ValueError("no luck")') == 1
@@ -162,9 +162,9 @@ def test_an_exception_that_is_not_caught_passes_through_with_its_traceback(tmp_p
 
 def test_catch_sees_what_is_raised_wherever_it_is_written(tmp_path: Path) -> None:
     for decorators in ([noted, catch(var="e")], [catch(var="e"), noted]):
-        ran = run_here(start_with(*decorators, body=fail), tmp_path)
+        ran = run(start_with(*decorators, body=fail), tmp_path)
         assert ran.succeeded
-        assert ran.artifact("e").type == "builtins.ValueError"
+        assert ran.value("end/0", "e").type == "builtins.ValueError"
         assert "leave nobody" not in ran.lines
 
 
@@ -172,20 +172,20 @@ def test_a_process_that_dies_does_not_run_the_decorator_twice(tmp_path: Path) ->
     def die(flow: Any) -> None:
         os._exit(3)
 
-    ran = run_here(start_with(catch(var="e"), noted, body=die), tmp_path)
+    ran = run(start_with(catch(var="e"), noted, body=die), tmp_path)
     assert ran.succeeded
-    assert ran.artifact("e").type == "flowsdk.Exited"
+    assert ran.value("end/0", "e").type == "flowsdk.Exited"
     assert ran.output.count("enter nobody") == 1
 
 
 @pytest.mark.parametrize("decorator", [skipping, without_yield])
 def test_a_step_can_be_skipped_and_what_it_wraps_is_too(tmp_path: Path, decorator: Any) -> None:
-    ran = run_here(start_with(decorator, noted), tmp_path)
+    ran = run(start_with(decorator, noted), tmp_path)
     assert ran.succeeded
     assert ran.lines == []
-    assert "x" not in ran.result("end").artifacts
+    assert "x" not in ran.results["end/0"].artifacts
     if decorator is skipping:
-        assert ran.artifact("after_skip") is True
+        assert ran.value("end/0", "after_skip") is True
 
 
 class Loops(FlowSpec):
@@ -211,12 +211,12 @@ class Loops(FlowSpec):
 
 
 def test_skipping_can_change_what_self_next_is_given(tmp_path: Path) -> None:
-    ran = run_here(Loops, tmp_path)
-    assert [ran.artifact("got", "body", str(i)) for i in range(2)] == [7, 8]
+    ran = run(Loops, tmp_path)
+    assert [ran.value(f"body/{i}", "got") for i in range(2)] == [7, 8]
 
 
 def test_a_function_in_the_place_of_a_join_gets_its_inputs(tmp_path: Path) -> None:
-    assert run_here(Loops, tmp_path).artifact("instead") == 2
+    assert run(Loops, tmp_path).value("end/0", "instead") == 2
 
 
 @pytest.mark.parametrize("returns", [None, False, True, {}])
@@ -224,23 +224,23 @@ def test_a_function_in_the_place_of_the_step_says_how_to_go_on(
     tmp_path: Path, returns: Any
 ) -> None:
     if returns is False:
-        ran = run_here(start_with(replacing(returns=returns)), tmp_path)
-        assert "ended without calling self.next()" in ran.result("start").error.message  # type: ignore[union-attr]
+        ran = run(start_with(replacing(returns=returns)), tmp_path)
+        assert "ended without calling self.next()" in ran.results["start/0"].error.message  # type: ignore[union-attr]
         return
-    ran = run_here(start_with(replacing(returns=returns), noted), tmp_path)
+    ran = run(start_with(replacing(returns=returns), noted), tmp_path)
     assert ran.succeeded
     assert ran.lines == []
-    assert ran.artifact("instead") == "another"
+    assert ran.value("end/0", "instead") == "another"
 
 
 def test_a_function_in_the_place_of_the_step_may_not_return_anything_else(tmp_path: Path) -> None:
-    ran = run_here(start_with(replacing(returns=3)), tmp_path)
-    assert "returned 3, expected None, True or a dict" in ran.result("start").error.message  # type: ignore[union-attr]
+    ran = run(start_with(replacing(returns=3)), tmp_path)
+    assert "returned 3, expected None, True or a dict" in ran.results["start/0"].error.message  # type: ignore[union-attr]
 
 
 def test_to_yield_twice_is_an_error(tmp_path: Path) -> None:
-    ran = run_here(start_with(greedy), tmp_path)
-    assert "yielded twice" in ran.result("start").error.message  # type: ignore[union-attr]
+    ran = run(start_with(greedy), tmp_path)
+    assert "yielded twice" in ran.results["start/0"].error.message  # type: ignore[union-attr]
 
 
 class Counting(UserStepDecorator):
@@ -265,9 +265,9 @@ class Counting(UserStepDecorator):
 
 
 def test_a_class_has_code_before_and_after_the_step(tmp_path: Path) -> None:
-    ran = run_here(start_with(Counting), tmp_path)
-    assert ran.artifact("calls") == ["pre", "post"]
-    assert ran.artifact("seen") == "NoneType"
+    ran = run(start_with(Counting), tmp_path)
+    assert ran.value("end/0", "calls") == ["pre", "post"]
+    assert ran.value("end/0", "seen") == "NoneType"
 
 
 def test_every_attempt_has_a_decorator_of_its_own(tmp_path: Path) -> None:
@@ -275,35 +275,35 @@ def test_every_attempt_has_a_decorator_of_its_own(tmp_path: Path) -> None:
         if not current.retry_count:
             raise ValueError
 
-    ran = run_here(
+    ran = run(
         start_with(retry(times=1, minutes_between_retries=0), Counting(a=1), body=fail_once),
         tmp_path,
     )
-    assert ran.artifact("calls") == ["pre", "post"]
+    assert ran.value("end/0", "calls") == ["pre", "post"]
 
 
 @pytest.mark.parametrize("ends", ["swallow", "next", "none"])
 def test_post_step_can_make_a_failed_step_succeed(tmp_path: Path, ends: str) -> None:
-    ran = run_here(start_with(Counting(ends=ends), body=fail), tmp_path)
+    ran = run(start_with(Counting(ends=ends), body=fail), tmp_path)
     assert ran.succeeded
-    assert ran.artifact("seen") == "ValueError"
+    assert ran.value("end/0", "seen") == "ValueError"
 
 
 def test_post_step_that_returns_the_exception_lets_the_step_fail(tmp_path: Path) -> None:
-    ran = run_here(start_with(Counting(ends="default"), body=fail), tmp_path)
-    assert ran.result("start").error.type == "builtins.ValueError"  # type: ignore[union-attr]
+    ran = run(start_with(Counting(ends="default"), body=fail), tmp_path)
+    assert ran.results["start/0"].error.type == "builtins.ValueError"  # type: ignore[union-attr]
 
 
 def test_skip_step_skips(tmp_path: Path) -> None:
-    ran = run_here(start_with(Counting(skip=True)), tmp_path)
+    ran = run(start_with(Counting(skip=True)), tmp_path)
     assert ran.succeeded
     assert ran.lines == []
-    assert ran.artifact("calls") == ["pre", "post"]
+    assert ran.value("end/0", "calls") == ["pre", "post"]
 
 
 def test_keywords_that_the_step_does_not_have_are_refused(tmp_path: Path) -> None:
-    ran = run_here(start_with(Counting(skip={"foreach": "xs"})), tmp_path)
-    assert "'foreach', expected the keywords" in ran.result("start").error.message  # type: ignore[union-attr]
+    ran = run(start_with(Counting(skip={"foreach": "xs"})), tmp_path)
+    assert "'foreach', expected the keywords" in ran.results["start/0"].error.message  # type: ignore[union-attr]
 
 
 @user_step_decorator(level=1, colour="red")
@@ -313,8 +313,8 @@ def coloured(step_name: str, flow: Any, inputs: Any, attributes: dict[str, Any])
 
 
 def test_a_generator_may_have_defaults_of_its_arguments(tmp_path: Path) -> None:
-    ran = run_here(start_with(coloured(level=2)), tmp_path)
-    assert ran.artifact("colour") == {"level": 2, "colour": "red"}
+    ran = run(start_with(coloured(level=2)), tmp_path)
+    assert ran.value("end/0", "colour") == {"level": 2, "colour": "red"}
 
 
 @pytest.mark.parametrize("value", [None, False, 0, ""])
@@ -323,7 +323,7 @@ def test_skip_step_that_says_no_does_not_skip(tmp_path: Path, value: Any) -> Non
         def pre_step(self, step_name: str, flow: Any, inputs: Any = None) -> None:
             self.skip_step = value
 
-    assert run_here(start_with(Asks), tmp_path).lines == ["in start"]
+    assert run(start_with(Asks), tmp_path).lines == ["in start"]
 
 
 def plain_method() -> None: ...
@@ -357,9 +357,9 @@ def test_a_decorator_on_something_that_is_no_step_is_refused() -> None:
 
 def test_with_adds_one_to_the_steps_that_have_none_of_the_kind(tmp_path: Path) -> None:
     name = f"{__name__}.noted"
-    ran = run_here(start_with(noted(who="source")), tmp_path, f"{name}:who=with")
-    assert ran.artifact("noted_by", "start") == "source"
-    assert ran.artifact("noted_by", "end") == "with"
+    ran = run(start_with(noted(who="source")), tmp_path, with_=[f"{name}:who=with"])
+    assert ran.value("start/0", "noted_by") == "source"
+    assert ran.value("end/0", "noted_by") == "with"
 
 
 @pytest.mark.parametrize("name", ["test_wrappers.noted", f"{__name__}.noted"])
