@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import io
 import os
 import sys
 from collections.abc import Callable
@@ -22,7 +23,7 @@ def exit_code(command: Callable[[], int]) -> int:
         0 if all went well, 1 if the flow or the command failed, 2 if the command line is wrong,
         130 after Ctrl-C.
     """
-    _open_closed_streams()
+    _make_printable()
     try:
         code = command()
         sys.stdout.flush()
@@ -46,14 +47,17 @@ def exit_code(command: Callable[[], int]) -> int:
     return code
 
 
-def _open_closed_streams() -> None:
-    """Let what is printed vanish where the caller has closed stdout or stderr (``>&-``).
+def _make_printable() -> None:
+    """Let anything be printed: docstrings and logs hold any character, and streams may be closed.
 
-    Otherwise printing would fail, and the next file that is opened would have the number of stdout
-    and be given what tasks print.
+    What is printed where the caller has closed stdout or stderr (``>&-``) vanishes. Otherwise the
+    next file that is opened would have the number of stdout, and be given what tasks print.
     """
     for number, name in enumerate(("stdin", "stdout", "stderr")):
-        if getattr(sys, name) is not None:
+        stream = getattr(sys, name)
+        if isinstance(stream, io.TextIOWrapper) and number:
+            stream.reconfigure(errors="backslashreplace")
+        if stream is not None:
             continue
         free = os.open(os.devnull, os.O_RDWR)  # the lowest number there is, as a rule this one
         os.set_inheritable(free, free == number)

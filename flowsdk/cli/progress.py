@@ -7,7 +7,6 @@ tasks; the error that ended a run goes to stderr, last.
 from __future__ import annotations
 
 import argparse
-import io
 import json
 import os
 import sys
@@ -34,8 +33,6 @@ class Reporter(ABC):
     """
 
     def __init__(self, out: TextIO) -> None:
-        if isinstance(out, io.TextIOWrapper):  # whatever a task prints must be printable
-            out.reconfigure(errors="backslashreplace")
         self._out = out
 
     def __enter__(self) -> Reporter:

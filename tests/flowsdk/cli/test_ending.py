@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import shlex
 import subprocess
 import sys
@@ -25,10 +26,17 @@ sys.exit(exit_code(command))
 """
 
 
-def _run(folder: Path, redirection: str) -> subprocess.CompletedProcess[str]:
-    command = f"{shlex.quote(sys.executable)} -c {shlex.quote(PROGRAM)} {redirection}"
+def _run(
+    folder: Path, redirection: str, program: str = PROGRAM, **env: str
+) -> subprocess.CompletedProcess[str]:
+    command = f"{shlex.quote(sys.executable)} -c {shlex.quote(program)} {redirection}"
     return subprocess.run(
-        ["sh", "-c", command], cwd=folder, capture_output=True, text=True, check=False
+        ["sh", "-c", command],
+        cwd=folder,
+        env={**os.environ, **env},
+        capture_output=True,
+        text=True,
+        check=False,
     )
 
 
@@ -47,3 +55,15 @@ def test_a_full_disk_is_told_without_a_traceback(tmp_path: Path) -> None:
     assert done.stderr.splitlines()[-1].startswith("No space left on device")
     assert "Traceback" not in done.stderr
     assert "Exception ignored" not in done.stderr
+
+
+@pytest.mark.parametrize("encoding", ["ascii", "utf-8"])
+def test_whatever_docstrings_and_logs_hold_is_printed(tmp_path: Path, encoding: str) -> None:
+    program = r"""
+import sys
+from flowsdk.cli.ending import exit_code
+sys.exit(exit_code(lambda: print("a \u017f and a \udcff") or 0))
+"""
+    done = _run(tmp_path, "", program, PYTHONIOENCODING=encoding, PYTHONUTF8="0")
+    assert (done.returncode, done.stderr) == (0, "")
+    assert done.stdout.endswith(" and a \\udcff\n")
