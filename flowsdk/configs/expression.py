@@ -7,7 +7,7 @@ import sys
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from flowsdk.exception import ConfigError
+from flowsdk.exception import ConfigError, did_you_mean
 
 #: Keyword under which ``**config.x`` hands an expression to a call; the rest makes it unique.
 UNPACKED = "_unpacked_config_"
@@ -78,9 +78,12 @@ class ConfigExpression:
         try:
             return eval(self._text, dict(self._names), dict(values))  # noqa: S307  # the author's own code
         except Exception as error:
+            said = f"{type(error).__name__}: {error}"
+            near = did_you_mean(error.name or "", values) if isinstance(error, NameError) else ""
             raise ConfigError(
-                f"Config expression {self._text!r} ({self._location}): {type(error).__name__}: "
-                f"{error} Configs of {flow.__name__}: {', '.join(values) or 'none'}."
+                f"Config expression {self._text!r} ({self._location}): {said}"
+                f"{'' if said.endswith(('.', '?')) else '.'}{near} Configs of {flow.__name__}: "
+                f"{', '.join(values) or 'none'}."
             ) from error
 
 

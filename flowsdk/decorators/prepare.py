@@ -13,11 +13,12 @@ import traceback
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from types import CodeType
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from flowsdk.decorators.base import FlowDecorator, StepDecorator
 from flowsdk.decorators.draft import Draft, undo
-from flowsdk.exception import DecoratorError, FlowException
+from flowsdk.exception import ConfigError, DecoratorError, FlowException
 
 if TYPE_CHECKING:
     from flowsdk.decorators.user.mutators import FlowMutator
@@ -101,7 +102,7 @@ class _Preparation:
         for mutator in flow_mutators:
             self._mutate_flow(mutator, early=False)
         for step, decorators in draft.steps.items():
-            for decorator in list(decorators):
+            for decorator in decorators[::-1]:
                 if is_mutator(decorator):
                     self._mutate_step(decorator, step, early=False)
         return Prepared(
@@ -113,8 +114,8 @@ class _Preparation:
         )
 
     def _pre_mutate_step(self, step: str, decorators: Sequence[StepDecorator]) -> None:
-        """Let the mutators among ``decorators`` act, and those that they add in turn."""
-        todo = [decorator for decorator in decorators if is_mutator(decorator)]
+        """Let the mutators among ``decorators`` act, the innermost first, and those that they add."""
+        todo = [decorator for decorator in reversed(decorators) if is_mutator(decorator)]
         while todo:
             mutator = todo.pop(0)
             present = self._draft.steps[step]
@@ -142,26 +143,37 @@ class _Preparation:
 
     def _begun(self, mutator: Any) -> Any:
         """A mutator of this preparation's own, with the values of its arguments."""
-        return self._call(lambda: self._with_values(mutator).fresh(), f"@{mutator.name}")
+        begin = type(mutator).init
+        return self._call(
+            lambda: self._with_values(mutator).fresh(), f"@{mutator.name}", begin.__code__
+        )
 
-    def _call(self, act: Callable[[], Any], what: str) -> Any:
-        """Call a user's code; what it raises names it and its line."""
+    def _call(self, act: Callable[[], Any], what: str, called: CodeType | None = None) -> Any:
+        """Call a user's code; what it raises names it and its line, else that of ``called``."""
         try:
             return act()
         except Exception as error:
             frames = traceback.extract_tb(error.__traceback__)
-            own = [frame for frame in frames if not frame.filename.startswith(_FLOWSDK)]
-            where = own[-1] if own else frames[-1]
+            places = [(frame.filename, frame.lineno) for frame in frames]
+            if called is not None:
+                places.insert(0, (called.co_filename, called.co_firstlineno))
+            own = [place for place in places if not place[0].startswith(_FLOWSDK)]
+            where = "{}:{}".format(*(own or places)[-1])
             said = error if isinstance(error, FlowException) else f"{type(error).__name__}: {error}"
             raise DecoratorError(
-                f"{what} of flow {self._flow.__name__} ({where.filename}:{where.lineno}): {said}"
+                f"{what} of flow {self._flow.__name__} ({where}): {said}"
             ) from error
 
     def _ordered(self, step: str, decorators: Sequence[StepDecorator]) -> tuple[StepDecorator, ...]:
-        try:
-            found = [self._with_values(decorator) for decorator in decorators]
-        except DecoratorError as error:
-            raise DecoratorError(f"Step {step!r} of flow {self._flow.__name__}: {error}") from error
+        found = []
+        for decorator in decorators:
+            try:
+                found.append(self._with_values(decorator))
+            except (DecoratorError, ConfigError) as error:
+                which = f"@{decorator.name}: " if isinstance(error, ConfigError) else ""
+                raise type(error)(
+                    f"Step {step!r} of flow {self._flow.__name__}: {which}{error}"
+                ) from error
         return tuple(sorted(found, key=lambda decorator: decorator.rank))
 
     def _with_values(self, decorator: D) -> D:
@@ -182,7 +194,7 @@ def is_mutator(decorator: StepDecorator) -> bool:
 
 
 def _flow_mutators(flow: type) -> list[FlowMutator]:
-    """Those of the base classes first; on one class, the one written first."""
+    """Those of the base classes first; on one class, the one next to it."""
     return [
         mutator
         for base in reversed(flow.__mro__)

@@ -123,8 +123,10 @@ def _require_no_secret(task: RunningTask, values: Mapping[str, str]) -> None:
         for text in _texts(value):
             found = next((name for name, secret in wanted.items() if secret in text), None)
             if found:
+                place = task.flow_task.places().get(artifact)
+                where = f"step {task.spec.step!r}" + (f", {place}" if place else "")
                 raise SecretsError(
-                    f"Artifact {artifact!r} (step {task.spec.step!r}) holds the secret {found!r}, "
+                    f"Artifact {artifact!r} ({where}) holds the secret {found!r}, "
                     f"expected no artifact that does: artifacts are stored. Read "
                     f"os.environ[{found!r}] where it is needed."
                 )

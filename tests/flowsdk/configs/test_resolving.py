@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from flowsdk import Config, ConfigValue, FlowSpec, Parameter, config_expr
+from flowsdk import Config, ConfigValue, FlowSpec, Parameter, config_expr, retry, step
 from flowsdk.configs import (
     ConfigExpression,
     evaluate,
@@ -16,6 +16,7 @@ from flowsdk.configs import (
 )
 from flowsdk.configs.options import take_config_options
 from flowsdk.configs.resolving import Given
+from flowsdk.decorators.base import decorators_of
 from flowsdk.exception import ConfigError, UsageError
 from flowsdk.flow import constants_of
 from flowsdk.parameters import collect_parameters, resolve_parameters
@@ -197,6 +198,22 @@ def test_an_expression_that_fails_says_where_it_stands() -> None:
 
     with pytest.raises(Exception, match=r"Config expression 'cfg.detph'.*Did you mean 'depth'"):
         collect_parameters(Failing)
+
+
+def test_an_expression_that_fails_names_the_step_and_near_misses() -> None:
+    class Failing(FlowSpec):
+        config = Config("cfg", default_value={"depth": 1})
+
+        @retry(times=config_expr("cgf.depth"))
+        @step
+        def start(self) -> None: ...
+
+    wanted = (
+        r"Step 'start' of flow Failing: @retry: Config expression 'cgf.depth' \(.*\): NameError: "
+        r"name 'cgf' is not defined\. Did you mean 'cfg'\?.* Configs of Failing: cfg"
+    )
+    with pytest.raises(ConfigError, match=wanted):
+        decorators_of(Failing, "start")
 
 
 def test_an_expression_cannot_be_tested_before_it_has_a_value() -> None:

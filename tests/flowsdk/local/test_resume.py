@@ -316,7 +316,7 @@ def test_parameters_and_configs_are_those_of_the_origin(tmp_path: Path) -> None:
     body = """
     from flowsdk import Config
     class F(FlowSpec):
-        alpha = Parameter("alpha", default=1)
+        alpha = Parameter("alpha", default="other")
         config = Config("config", default="config.json")
         @step
         def start(self):

@@ -331,15 +331,58 @@ def test_a_flow_inherits_the_mutators_of_its_bases() -> None:
     assert list(collect_parameters(base)) == ["alpha", "extra"]
 
 
-def test_mutators_act_in_the_order_in_which_they_are_written() -> None:
+def test_mutators_act_in_the_order_in_which_decorators_are_applied() -> None:
     order: list[str] = []
 
-    @FlowAct(lambda _: order.append("first"))
-    @FlowAct(lambda _: order.append("second"))
-    class Two(Base): ...
+    @FlowAct(lambda _: order.append("base"))
+    class First(Base): ...
 
-    prepare(Two)
-    assert order == ["first", "second"]
+    @FlowAct(lambda _: order.append("outer"))
+    @FlowAct(lambda _: order.append("inner"))
+    class Second(First): ...
+
+    prepare(Second)
+    assert order == ["base", "inner", "outer"]
+
+
+def test_a_mutator_of_a_step_sees_what_those_below_it_have_added() -> None:
+    class NotesBelow(StepMutator):
+        def pre_mutate(self, mutable_step: MutableStep) -> None:
+            self._extend(mutable_step, "PRE")
+
+        def mutate(self, mutable_step: MutableStep) -> None:
+            self._extend(mutable_step, "MUTATE")
+
+        def _extend(self, mutable_step: MutableStep, name: str) -> None:
+            below = mutable_step.get_decorator_kwargs("environment") or {"vars": {}}
+            known = {**below["vars"], name: below["vars"].get("ADDED", "nothing")}
+            mutable_step.add_decorator(
+                environment, deco_kwargs={"vars": known}, duplicates=mutable_step.OVERRIDE
+            )
+
+    class Adds(StepMutator):
+        def pre_mutate(self, mutable_step: MutableStep) -> None:
+            mutable_step.add_decorator(environment, deco_kwargs={"vars": {"ADDED": "early"}})
+
+        def mutate(self, mutable_step: MutableStep) -> None:
+            kwargs = {"vars": {**(mutable_step.get_decorator_kwargs("environment") or {})["vars"]}}
+            kwargs["vars"]["ADDED"] = "late"
+            mutable_step.add_decorator(
+                environment, deco_kwargs=kwargs, duplicates=mutable_step.OVERRIDE
+            )
+
+    class Stacked(FlowSpec):
+        @NotesBelow
+        @Adds
+        @step
+        def start(self) -> None:
+            self.next(self.end)
+
+        @step
+        def end(self) -> None: ...
+
+    (found,) = [d for d in prepare(Stacked).decorators["start"] if d.name == "environment"]
+    assert found.attributes["vars"] == {"ADDED": "late", "PRE": "early", "MUTATE": "late"}
 
 
 def test_an_added_parameter_is_one_in_steps_and_on_the_command_line(tmp_path: Path) -> None:
@@ -487,6 +530,21 @@ def test_a_bad_value_of_an_expression_names_the_step() -> None:
             self.next(self.end)
 
     with pytest.raises(DecoratorError, match="Step 'start' of flow Wrong: @resources: cpu=-7"):
+        prepare(Wrong)
+
+
+def test_wrong_arguments_of_a_mutator_name_the_line_of_its_init() -> None:
+    class Strict(StepMutator):
+        def init(self, times: int) -> None: ...
+
+    class Wrong(Base):
+        @Strict
+        @step
+        def start(self) -> None:
+            self.next(self.end)
+
+    line = Strict.init.__code__.co_firstlineno
+    with pytest.raises(DecoratorError, match=rf"Strict of flow Wrong \({__file__}:{line}\): TypeE"):
         prepare(Wrong)
 
 
