@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -12,6 +12,12 @@ from flowsdk.deployer.server import AirflowServer, is_file
 from flowsdk.exception import DeploymentError
 
 _POLL_SECONDS = 1.0
+#: A parse that had begun before the file was replaced may still end with an error of what was there
+#: then. The file itself is parsed next, which replaces the error or takes it away: within seconds,
+#: or, where nothing tells Airflow that the file has changed, after [dag_processor]
+#: min_file_process_interval, by default 30 seconds.
+_SETTLE_SECONDS = 10.0
+_SETTLE_KNOWN_SECONDS = 45.0
 
 
 @dataclass(frozen=True)
@@ -20,11 +26,11 @@ class Parsed:
 
     Attributes:
         at: When it had last parsed the file; None if it did not know the flow.
-        errors: The import errors of the file, each with the time when it was last met.
+        errors: When an import error of the file was last met → its text.
     """
 
     at: str | None
-    errors: frozenset[tuple[int, str]]
+    errors: Mapping[str, str]
 
     @classmethod
     def now(cls, server: AirflowServer, files: FlowFiles) -> Parsed:
@@ -42,7 +48,8 @@ class Parsed:
                 f"one in {files.script}. Rename one of them, or take the other one out first."
             )
         errors = server.import_errors(files.script)
-        return cls(dag.get("last_parsed_time") if dag else None, frozenset(map(_identity, errors)))
+        texts = {error["timestamp"]: error["stack_trace"] for error in errors}
+        return cls(dag.get("last_parsed_time") if dag else None, texts)
 
 
 def wait_until_parsed(
@@ -52,7 +59,8 @@ def wait_until_parsed(
 
     How it works:
         What Airflow shows as the DAG's source must be the text that was deployed, and if anything
-        was changed, also in another file, the DAG must have been parsed again since.
+        was changed, also in another file, the DAG must have been parsed again since. An import error
+        counts once it has been met again, or has stayed for a while.
 
     Args:
         server: The Airflow.
@@ -64,12 +72,17 @@ def wait_until_parsed(
         DeploymentError: The file cannot be imported, or the time is over.
     """
     deadline = time.monotonic() + timeout
+    errors = _Errors(before.errors if before else {})
     asked = False
     while True:
-        _raise_import_errors(server, files, before)
-        dag = server.dag(files.flow)
+        broken = errors.look(server.import_errors(files.script))
+        if broken and (errors.are_settled or before is None or time.monotonic() > deadline):
+            raise DeploymentError(
+                f"Flow {files.flow}: Airflow cannot import {files.script}:\n{broken.strip()}"
+            )
+        dag = server.row(files.flow)
         if dag and is_file(dag.get("relative_fileloc"), files.script):
-            if _is_current(server, files, dag, before):
+            if not dag.get("is_stale") and _is_current(server, files, dag, before):
                 return dag
             if not asked:
                 server.reparse(dag)
@@ -89,19 +102,37 @@ def _is_current(
     return source is None or source.splitlines() == text.splitlines()
 
 
-def _raise_import_errors(server: AirflowServer, files: FlowFiles, before: Parsed | None) -> None:
-    known = before.errors if before else frozenset()
-    for error in server.import_errors(files.script):
-        if _identity(error) not in known:
-            raise DeploymentError(
-                f"Flow {files.flow}: Airflow cannot import {error['filename']}:\n"
-                f"{error['stack_trace'].strip()}"
-            )
+class _Errors:
+    """The import errors of a file since it was deployed.
 
+    Args:
+        known: Those before: when each was last met → its text.
+    """
 
-def _identity(error: Mapping[str, Any]) -> tuple[int, str]:
-    # The time is that of the last parse that met it.
-    return int(error["import_error_id"]), str(error["timestamp"])
+    def __init__(self, known: Mapping[str, str]) -> None:
+        self._known = known
+        self._met: set[str] = set()
+        self._since = 0.0
+        self._is_known_text = False
+
+    def look(self, errors: Sequence[Mapping[str, Any]]) -> str | None:
+        """The text of an error that was not known, if there is one now."""
+        new = [error for error in errors if error["timestamp"] not in self._known]
+        if not new:
+            self._met.clear()
+            return None
+        if not self._met:
+            self._since = time.monotonic()
+        self._met.add(new[0]["timestamp"])
+        text = str(new[0]["stack_trace"])
+        self._is_known_text = text in self._known.values()
+        return text
+
+    @property
+    def are_settled(self) -> bool:
+        """Whether what was last seen is an error of the file as it is now."""
+        wait = _SETTLE_KNOWN_SECONDS if self._is_known_text else _SETTLE_SECONDS
+        return len(self._met) > 1 or time.monotonic() - self._since > wait
 
 
 def _why_late(

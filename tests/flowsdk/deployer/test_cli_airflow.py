@@ -115,6 +115,7 @@ def test_create_shows_why_airflow_cannot_import_the_file(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     def fails(*_: Any) -> None:
+        airflow.parses_seen += 1
         airflow.errors["hello_flow.py"] = {
             "import_error_id": 1,
             "timestamp": f"{airflow.parses_seen}",
@@ -128,6 +129,32 @@ def test_create_shows_why_airflow_cannot_import_the_file(
     outcome = cli("airflow", "create")
     assert outcome.code == 1
     assert outcome.err.rstrip().endswith("ModuleNotFoundError: No module named 'nothing'")
+
+
+def test_create_is_not_misled_by_an_error_of_what_was_there_before(
+    cli: Deployment,
+    airflow: DeployingAirflow,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """A parse of the broken file ends after it was repaired; the repaired one is parsed next."""
+    assert cli("airflow", "create").code == 0
+    broken = "class DeployedFlow(FlowSpec)"
+    (airflow.folder / "hello_flow.py").write_text(broken)
+    airflow.parse()
+    airflow.parses = False
+    parse = airflow.parse
+
+    def ends_late() -> None:
+        error = airflow.errors["hello_flow.py"]
+        airflow.errors["hello_flow.py"] = {**error, "timestamp": "later"}
+
+    timers = [threading.Timer(1.5, ends_late), threading.Timer(3.5, parse)]
+    for timer in timers:
+        timer.start()
+    outcome = cli("airflow", "create", "--overwrite", "--timeout", "20")
+    for timer in timers:
+        timer.join()
+    assert outcome.code == 0, outcome.err
 
 
 def test_create_reports_all_problems_of_a_flow_before_anything_is_copied(
@@ -178,7 +205,10 @@ def test_a_flow_that_is_in_the_folder_already_stays_in_its_place(
         (("airflow", "creat"), "Did you mean 'create'"),
         (("airflow",), "ACTION"),
         (("airflow", "list-runs", "--limit", "0"), "found '0', expected a whole number above 0"),
-        (("airflow", "create", "--timeout", "-1"), "found '-1', expected a number of seconds above 0"),
+        (
+            ("airflow", "create", "--timeout", "-1"),
+            "found '-1', expected a number of seconds above 0",
+        ),
         (("airflow", "status", "--airflow", "localhost:8080"), "expected http://host:port"),
     ],
 )
