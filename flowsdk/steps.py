@@ -54,6 +54,18 @@ def step(
     return mark if function is None else mark(function)
 
 
+def step_functions(flow: type) -> dict[str, Any]:
+    """Step functions by name: own ones and inherited ones, in the order of their definition."""
+    found: dict[str, Any] = {}
+    for base in reversed(flow.__mro__):
+        for name, value in vars(base).items():
+            if getattr(value, "is_step", False) is True:
+                found[name] = value
+            else:
+                found.pop(name, None)
+    return found
+
+
 def _require_plain_function(decorated: Any) -> None:
     if not isinstance(decorated, FunctionType):
         raise DecoratorError(

@@ -13,7 +13,8 @@ if TYPE_CHECKING:
     from flowsdk.flow import FlowSpec
     from flowsdk.graph import Node
 
-_KEYWORDS = ("foreach", "num_parallel", "condition", "allow_empty")
+#: What ``self.next`` takes besides steps.
+KEYWORDS = ("foreach", "num_parallel", "condition", "allow_empty")
 
 
 @dataclass(frozen=True)
@@ -48,11 +49,11 @@ def called(
     Raises:
         InvalidNextException: It is not what the source says, or cannot be carried out.
     """
-    unknown = sorted(set(how) - set(_KEYWORDS))
+    unknown = sorted(set(how) - set(KEYWORDS))
     if unknown:
         raise InvalidNextException(
             f"self.next() got {', '.join(map(repr, unknown))} ({where}), expected only targets and "
-            f"{', '.join(map(repr, _KEYWORDS))}.{did_you_mean(unknown[0], _KEYWORDS)}"
+            f"{', '.join(map(repr, KEYWORDS))}.{did_you_mean(unknown[0], KEYWORDS)}"
         )
     is_switch = len(targets) == 1 and isinstance(targets[0], Mapping)
     cases = targets[0] if is_switch else dict(enumerate(targets))

@@ -12,6 +12,7 @@ from typing import Any
 
 from flowsdk.decorators.base import FlowDecorator, StepDecorator
 from flowsdk.exception import DecoratorError
+from flowsdk.steps import step_functions
 
 _ABSENT: Any = object()
 
@@ -107,15 +108,3 @@ def undo(flow: type) -> None:
             type.__delattr__(flow, name)
     if "_flow_mutations" in flow.__dict__:
         type.__delattr__(flow, "_flow_mutations")
-
-
-def step_functions(flow: type) -> dict[str, Any]:
-    """Step functions by name: own ones and inherited ones, in the order of their definition."""
-    found: dict[str, Any] = {}
-    for base in reversed(flow.__mro__):
-        for name, value in vars(base).items():
-            if getattr(value, "is_step", False) is True:
-                found[name] = value
-            else:
-                found.pop(name, None)
-    return found

@@ -11,6 +11,7 @@ from flowsdk.decorators.base import decorators_of
 from flowsdk.graph.model import FlowGraph, Node
 from flowsdk.graph.source import FunctionSource, sources_of
 from flowsdk.graph.transition import read_end
+from flowsdk.steps import step_functions
 
 #: A node while it is being put together.
 _Fields = dict[str, Any]
@@ -18,7 +19,7 @@ _Fields = dict[str, Any]
 
 def build_graph(flow: type) -> FlowGraph:
     """The graph of a flow class; see ``FlowGraph.from_flow``."""
-    functions = _steps_of(flow)
+    functions = step_functions(flow)
     sources = sources_of(functions)
     steps = {name: _read_step(flow, name, functions[name], sources[name]) for name in functions}
     start = _only(steps, "is_start", "start")
@@ -39,18 +40,6 @@ def build_graph(flow: type) -> FlowGraph:
         end=end,
         methods=_methods_of(flow).difference(steps),
     )
-
-
-def _steps_of(flow: type) -> dict[str, Any]:
-    """Step functions by name: own ones and inherited ones, in the order of their definition."""
-    found: dict[str, Any] = {}
-    for base in reversed(flow.__mro__):
-        for name, value in vars(base).items():
-            if getattr(value, "is_step", False):
-                found[name] = value
-            else:
-                found.pop(name, None)
-    return found
 
 
 def _methods_of(flow: type) -> frozenset[str]:
@@ -127,4 +116,8 @@ def _class_place(
     own = [name for name, function in functions.items() if vars(flow).get(name) is function]
     for name in own or functions:
         return sources[name].file, sources[name].class_line or sources[name].definition.lineno
-    return getattr(sys.modules.get(flow.__module__), "__file__", None) or flow.__module__, 1
+    file = getattr(sys.modules.get(flow.__module__), "__file__", None) or flow.__module__
+    try:
+        return file, inspect.findsource(flow)[1] + 1
+    except (OSError, TypeError):  # no source
+        return file, 1

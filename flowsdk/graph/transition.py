@@ -6,9 +6,9 @@ import ast
 from typing import Any, TypeGuard
 
 from flowsdk.exception import did_you_mean
+from flowsdk.transition import KEYWORDS
 
 _Fields = dict[str, Any]
-_KEYWORDS = ("foreach", "num_parallel", "condition", "allow_empty")
 
 
 def read_end(definition: ast.FunctionDef, is_join: bool, flow: type) -> dict[str, Any]:
@@ -65,9 +65,9 @@ class _NotUnderstoodError(Exception):
 def _read_next(call: ast.Call, receiver: str, is_join: bool, flow: type) -> _Fields:
     """What a ``self.next(…)`` says."""
     keywords = {keyword.arg or "**": keyword.value for keyword in call.keywords}
-    unknown = sorted(set(keywords) - set(_KEYWORDS))
+    unknown = sorted(set(keywords) - set(KEYWORDS))
     if unknown:
-        near = did_you_mean(unknown[0], _KEYWORDS)
+        near = did_you_mean(unknown[0], KEYWORDS)
         raise _NotUnderstoodError(f"{unknown[0]!r} is not one of its arguments.{near}")
     allow_empty = _literal_bool(keywords.pop("allow_empty", None), "foreach" in keywords)
     if len(keywords) > 1:

@@ -444,3 +444,11 @@ def test_a_class_without_source_says_so() -> None:
     )
     with pytest.raises(FlowException, match=r"F\.start.*have to be defined in a file"):
         FlowGraph.from_flow(namespace["F"])  # type: ignore[arg-type]
+
+
+def test_a_flow_without_steps_has_a_place_too(tmp_path: Path) -> None:
+    flow = import_flow(tmp_path, "x = 1\n\nclass Empty(FlowSpec):\n    alpha = 1\n")
+    graph = FlowGraph.from_flow(flow)
+    assert (
+        Path(graph.file).read_text("utf-8").splitlines()[graph.line - 1] == "class Empty(FlowSpec):"
+    )

@@ -183,8 +183,7 @@ def user_step_decorator(
         @user_step_decorator
         def timed(step_name, flow, inputs, attributes):
             started = time.time()
-
-    Yield:
+            yield  # here the step runs
             flow.seconds = time.time() - started
 
     Use it as ``@timed``, or ``@timed(key=value)`` if it takes ``attributes``. It may
