@@ -72,6 +72,8 @@ class MetaflowCard:
         flow: The flow object.
     """
 
+    # Cards made for Metaflow name these. Here they change nothing: a card is shown anew whenever it
+    # has changed.
     RELOAD_POLICY_NEVER = "never"
     RELOAD_POLICY_ALWAYS = "always"
     RELOAD_POLICY_ONCHANGE = "onchange"
@@ -83,8 +85,6 @@ class MetaflowCard:
     ALLOW_USER_COMPONENTS: ClassVar[bool] = False
     #: Whether the card can be shown while the task runs; :meth:`render_runtime` makes it then.
     RUNTIME_UPDATABLE: ClassVar[bool] = False
-    #: Taken from Metaflow's cards and without effect: a viewer reloads a card that has changed.
-    RELOAD_POLICY: ClassVar[str] = RELOAD_POLICY_NEVER
 
     def __init__(
         self,

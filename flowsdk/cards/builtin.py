@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from flowsdk.cards.base import BuiltinCard, MetaflowCard, UserComponent, rendered
+from flowsdk.cards.base import BuiltinCard, UserComponent, rendered
 from flowsdk.cards.dag import dag_svg
 from flowsdk.cards.facts import Source, TaskFacts
 from flowsdk.cards.highlight import python_html
@@ -24,7 +24,6 @@ class BlankCard(BuiltinCard):
     type = "blank"
     ALLOW_USER_COMPONENTS = True
     RUNTIME_UPDATABLE = True
-    RELOAD_POLICY = MetaflowCard.RELOAD_POLICY_ONCHANGE
 
     def render(self, task: Any) -> str:
         """The card."""
@@ -47,7 +46,6 @@ class DefaultCard(BuiltinCard):
     type = "default"
     ALLOW_USER_COMPONENTS = True
     RUNTIME_UPDATABLE = True
-    RELOAD_POLICY = MetaflowCard.RELOAD_POLICY_ONCHANGE
 
     def render(self, task: Any) -> str:  # noqa: ARG002  # the facts say all of it
         """The card."""

@@ -13,6 +13,7 @@ import webbrowser
 from collections.abc import Callable
 from http import HTTPStatus
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -69,13 +70,9 @@ class CardServer(ThreadingHTTPServer):
     def listing(self) -> dict[str, Any]:
         """The run and its cards, newest task first."""
         run = self._run()
-        cards: list[dict[str, Any]] = []
-        for step in run:
-            for task in step:
-                cards += self._entries(task)
-                if len(cards) >= self._max_cards:
-                    break
-        return {"run": run.pathspec, "status": run.status, "cards": cards[: self._max_cards]}
+        every = (entry for step in run for task in step for entry in self._entries(task))
+        cards = list(islice(every, self._max_cards))
+        return {"run": run.pathspec, "status": run.status, "cards": cards}
 
     def _entries(self, task: Task) -> list[dict[str, Any]]:
         found = get_cards(task)

@@ -8,8 +8,9 @@ from typing import Any
 
 import pytest
 
+from flowsdk.cards.reading import get_cards
 from flowsdk.cards.server import CardServer
-from flowsdk.client import Run, default_metadata, metadata
+from flowsdk.client import Run, Task, default_metadata, metadata
 from flowsdk.exception import UsageError
 from tests.flowsdk.cards.conftest import Carded
 
@@ -63,6 +64,21 @@ def test_the_page_and_what_it_asks_for(server: CardServer) -> None:
     assert status == 200
     assert "Code of end" in card
     assert headers["Content-Type"] == "text/html; charset=utf-8"
+
+
+def test_no_more_tasks_are_read_than_cards_are_listed(
+    server: CardServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    read: list[str] = []
+
+    def noting(task: Task) -> Any:
+        read.append(task.pathspec.split("/")[2])
+        return get_cards(task)
+
+    monkeypatch.setattr("flowsdk.cards.server.get_cards", noting)
+    monkeypatch.setattr(server, "_max_cards", 1)
+    assert [card["step"] for card in server.listing()["cards"]] == ["end"]
+    assert read == ["end"]
 
 
 def test_a_card_is_found_without_a_listing_before(server: CardServer) -> None:

@@ -99,6 +99,27 @@ def test_a_missing_bucket_is_named() -> None:
         open_storage("s3://nowhere/p", boto3.client("s3")).write("k", [b"x"])
 
 
+@pytest.mark.parametrize("if_absent", [False, True])
+@pytest.mark.parametrize("multipart_from", [1, 1000])
+def test_browsers_are_told_what_cards_in_s3_are(
+    monkeypatch: pytest.MonkeyPatch, multipart_from: int, if_absent: bool
+) -> None:
+    boto3 = pytest.importorskip("boto3")
+    moto = pytest.importorskip("moto")
+    monkeypatch.setattr("flowsdk.datastore.s3._MULTIPART_FROM", multipart_from)
+    with moto.mock_aws():
+        client = boto3.client("s3")
+        client.create_bucket(Bucket="flows")
+        storage = open_storage("s3://flows", client)
+        kinds = {}
+        for key in ("card.html", "card.json", "data/3f.html/blob"):
+            storage.write(key, [b"content"], if_absent=if_absent)
+            kinds[key] = client.head_object(Bucket="flows", Key=key)["ContentType"]
+    assert kinds["card.html"] == "text/html; charset=utf-8"
+    assert kinds["card.json"] == "application/json"
+    assert kinds["data/3f.html/blob"] == "binary/octet-stream"
+
+
 @pytest.mark.parametrize("root", ["ftp://host/x", "s3:///prefix"])
 def test_roots_that_are_none(root: str) -> None:
     with pytest.raises(UsageError, match="expected s3://bucket/prefix"):
