@@ -62,10 +62,14 @@ def execute(flow: type[FlowSpec], args: argparse.Namespace) -> int:
     validate(flow, quiet=args.quiet)
     try:
         parameters = resolve_parameters(flow, given_parameters(args), os.environ)
-    except ParameterError as error:
+        return carry_out(
+            args, lambda on_lines: LocalRun(flow, parameters, options_of(args), on_lines)
+        )
+    except (
+        ParameterError
+    ) as error:  # a file that is given may only turn out to be none when it is read
         sys.stderr.write(f"{error}\n")
         return 2
-    return carry_out(args, lambda on_lines: LocalRun(flow, parameters, options_of(args), on_lines))
 
 
 def options_of(args: argparse.Namespace) -> RunOptions:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import runpy
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
@@ -22,6 +23,7 @@ from flowsdk.lint import validate
 from flowsdk.local.launchers import OnLines
 from flowsdk.local.run import is_laptop_run, new_run_id
 from flowsdk.planning import iteration_of, task_spec
+from flowsdk.runtime.errors import user_traceback
 from flowsdk.runtime.processes import TaskProcesses
 from flowsdk.runtime.task import run_task, utc_now
 from flowsdk.spec import ErrorInfo, RunEnd, TaskRef, TaskResult, TaskSpec
@@ -71,11 +73,16 @@ def artifacts_of_module(path: Path) -> Mapping[str, Any]:
     """What a module calls ``ARTIFACTS``: a dictionary by name, or of such by input.
 
     Raises:
-        UsageError: There is no such file, or it defines none.
+        UsageError: There is no such file, it fails, or it defines none.
     """
     if not path.is_file():
         raise UsageError(f"--artifacts-module {path}: found no such file, expected a module.")
-    found = runpy.run_path(str(path)).get(_ARTIFACTS)
+    try:
+        found = runpy.run_path(str(path)).get(_ARTIFACTS)
+    except Exception as error:  # the user's own code
+        raise UsageError(
+            f"--artifacts-module {path} failed:\n{user_traceback(error).rstrip()}"
+        ) from error
     if not isinstance(found, Mapping):
         raise UsageError(
             f"--artifacts-module {path}: found {_ARTIFACTS} = {found!r}, expected a dictionary of "
@@ -169,6 +176,13 @@ class Spin:
                 f"parameters: nothing comes before the first step."
                 f"{did_you_mean(foreign[0], spec.parameters or {})}"
             )
+        try:
+            json.dumps(self._options.artifacts)
+        except (TypeError, ValueError) as error:
+            raise UsageError(
+                f"{_ARTIFACTS} of step {node.name!r}: {error}, expected values of parameters, which "
+                f"JSON can hold."
+            ) from error
         return replace(spec, parameters={**(spec.parameters or {}), **self._options.artifacts})
 
     def _write_parents(self, run: str) -> None:

@@ -14,6 +14,7 @@ from flowsdk.spec import ErrorInfo
 _OWN_CODE = str(Path(__file__).parents[1]) + os.sep
 _LIBRARIES = (
     _OWN_CODE,
+    "<frozen ",
     *(sysconfig.get_path(name) for name in ("stdlib", "platstdlib", "purelib", "platlib")),
 )
 #: Of a message and of a traceback, in characters: a result must stay small whatever is raised.
@@ -73,10 +74,16 @@ def _strip(
     if report is None or error is None or id(report) in seen:
         return
     seen.add(id(report))
-    own = [frame for frame in report.stack if not frame.filename.startswith(_OWN_CODE)]
-    if own:
-        report.stack = traceback.StackSummary.from_list(own)
+    frames = [frame for frame in report.stack if not frame.filename.startswith(_OWN_CODE)]
+    if frames:
+        report.stack = traceback.StackSummary.from_list(_from_the_users(frames))
     elif isinstance(error, FlowException):
         report.stack = None  # type: ignore[assignment]  # what an exception without frames has
     _strip(report.__cause__, error.__cause__, seen)
     _strip(report.__context__, error.__context__, seen)
+
+
+def _from_the_users(frames: list[traceback.FrameSummary]) -> list[traceback.FrameSummary]:
+    """Without the libraries through which flowsdk has called the user's code, if there is any."""
+    users = (i for i, frame in enumerate(frames) if not frame.filename.startswith(_LIBRARIES))
+    return frames[next(users, 0) :]

@@ -210,7 +210,8 @@ class _Attempt:
         files: dict[str, ArtifactRef] = {}
         for name, value in (self.spec.parameters or {}).items():
             attribute = attributes.get(name, name)
-            if value is not None and isinstance(getattr(self.flow, attribute, None), IncludeFile):
+            declared = getattr(self.flow, attribute, None)
+            if isinstance(declared, IncludeFile) and isinstance(value, Mapping):
                 files[attribute] = included(value, str(self.spec.ref))
                 continue
             values[attribute] = value

@@ -108,6 +108,10 @@ def test_usage_errors_come_before_the_run(flow: Path) -> None:
     done = run_flow(flow, "--config-value", "other", '{"n": 4}', "run", "--movies", "no.csv")
     assert done.returncode == 2
     assert "'no.csv': found no such file" in done.stderr
+    (flow.parent / "latin.csv").write_bytes(b"\xe4")
+    done = run_flow(flow, "--config-value", "other", '{"n": 4}', "run", "--movies", "latin.csv")
+    assert done.returncode == 2
+    assert "'latin.csv' is no text in utf-8" in done.stderr
     assert not runs(flow)
 
 
@@ -116,7 +120,7 @@ def test_the_help_shows_what_can_be_given(flow: Path) -> None:
     assert "--config NAME FILE" in options
     assert "cfg (default: cfg.json)" in options
     assert (
-        "--movies VALUE"
+        "--movies FILE"
         in run_flow(flow, "--config-value", "other", '{"n": 4}', "run", "--help").stdout
     )
 

@@ -204,6 +204,7 @@ def test_what_cannot_be_spun(
     [
         ("join", {"y": 1}, "found 'y', expected a dictionary for each input, such as 'body/0'"),
         ("start", {"aplha": 1}, "found 'aplha', expected parameters"),
+        ("start", {"alpha": object()}, "object is not JSON serializable, expected values of param"),
     ],
 )
 def test_artifacts_that_fit_no_place(
@@ -239,6 +240,35 @@ def test_on_the_command_line(tmp_path: Path) -> None:
     assert "found 'xs', expected parameters" in failed.stderr
     missing = run_flow(path, "spin", "start", "--artifacts-module", "other.py")
     assert (missing.returncode, "found no such file" in missing.stderr) == (2, True)
+    (tmp_path / "mine.py").write_text("ARTIFACTS = {'xs': 1 / 0}\n")
+    failed = run_flow(path, "spin", "body", "--artifacts-module", "mine.py")
+    assert failed.returncode == 2
+    assert failed.stderr.splitlines()[-1].strip() == "ZeroDivisionError: division by zero"
+    assert "spin.py" not in failed.stderr
+    assert "runpy" not in failed.stderr
+
+
+def test_the_content_of_a_file_that_a_run_was_given_can_be_replaced(tmp_path: Path) -> None:
+    body = """
+    from flowsdk import IncludeFile
+
+    class F(FlowSpec):
+        words = IncludeFile("words", default="words.txt", parser=lambda text: text.split())
+        @step
+        def start(self):
+            self.seen = self.words
+            self.next(self.end)
+        @step
+        def end(self):
+            pass
+    """
+    (tmp_path / "words.txt").write_text("a b")
+    flow = import_flow(tmp_path, body)
+    past = run(flow, tmp_path)
+    assert past.value("start/0", "seen") == ["a", "b"]
+    result, values, _ = spun(tmp_path, flow, f"{past.run}/start", artifacts={"words": "c d e"})
+    assert result.succeeded, result.error
+    assert values["seen"] == ["c", "d", "e"]
 
 
 def test_a_failing_task_ends_with_its_error(tmp_path: Path) -> None:

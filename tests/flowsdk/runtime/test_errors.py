@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import json
 import threading
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
 import pytest
@@ -48,6 +51,23 @@ def test_what_flowsdk_says_of_a_users_exception_follows_it_without_lines_of_flow
     assert "SystemExit: 3\n\nThe above exception was the direct cause" in told
     assert "serializer.py" not in told
     assert told.splitlines()[-1].startswith("flowsdk.exception.UnpicklableArtifact: Artifact")
+
+
+def test_a_traceback_begins_with_the_users_own_code() -> None:
+    """flowsdk calls a decorator of the user's through contextlib, which is none of theirs."""
+
+    @contextmanager
+    def own() -> Iterator[None]:
+        json.loads("{")
+        yield
+
+    stack = ExitStack()
+    with pytest.raises(ValueError, match="Expecting") as raised:
+        stack.enter_context(own())
+    told = user_traceback(raised.value.with_traceback(raised.tb.tb_next))
+    lines = [line for line in told.splitlines() if line.startswith("  File")]
+    assert "in own" in lines[0]
+    assert "in raw_decode" in lines[-1] or "in decode" in lines[-1]
 
 
 def test_a_failed_step_shows_no_line_of_flowsdk(tmp_path: Path) -> None:
