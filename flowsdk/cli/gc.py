@@ -51,6 +51,8 @@ def execute(args: argparse.Namespace) -> int:
         if name not in known:
             hint = did_you_mean(name, known)
             raise NotFound(f"Flow: found {name!r}, expected one that has runs in {root}.{hint}")
+    if not known and not args.json:
+        sys.stderr.write(f"There are no flows in {root}.\n")
     metadata(root if "://" in root else f"local@{root}")
     namespace(None)
     policy = Policy(args.keep_runs, args.older_than, frozenset(args.keep_tag))

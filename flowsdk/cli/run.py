@@ -106,12 +106,14 @@ def carry_out(args: argparse.Namespace, prepare: Callable[[OnLines], LocalRun]) 
             run = prepare(told.lines)
             _write_files(args, run)
             told.begin(run.run, run.graph)
-            with stopping_tasks_when_stopped():
-                begun = run
-                outcome = run.execute(told.listener())
-            succeeded = outcome.succeeded
-            told.finish(succeeded)
-    finally:  # also of a run that was interrupted
+            begun = run
+            try:
+                with stopping_tasks_when_stopped():
+                    outcome = run.execute(told.listener())
+                succeeded = outcome.succeeded
+            finally:  # a run that was interrupted, or went too far, has ended as well
+                told.finish(succeeded)
+    finally:
         if begun is not None:
             call_exit_hooks(begun, succeeded=succeeded)
     if outcome.succeeded:

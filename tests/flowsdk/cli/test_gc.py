@@ -83,6 +83,11 @@ def test_the_newest_runs_stay_with_all_they_refer_to(
     assert left == []
 
 
+def test_a_place_without_flows_is_told(root: str, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["gc"]) == 0
+    assert capsys.readouterr() == ("", f"There are no flows in {root}.\n")
+
+
 def test_age_and_number_have_to_agree(root: str, capsys: pytest.CaptureFixture[str]) -> None:
     made = [record(root) for _ in range(2)]
     aged(root)

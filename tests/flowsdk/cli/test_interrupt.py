@@ -60,8 +60,9 @@ def test_an_interrupt_ends_all_tasks_and_leaves_a_clean_screen(tmp_path: Path) -
     os.close(master)
     screen = Screen(80)
     screen.feed(output.decode())
-    *_, board, last = screen.lines()
+    *_, board, end, last = screen.lines()
     assert last == "Interrupted."
+    assert end.endswith("Workflow failed.")
     assert board.split()[1:2] == ["wait"]
     pids = [int(pid) for pid in re.findall(rb"waiting in (\d+)", output)]
     assert [pid for pid in pids if Path(f"/proc/{pid}").exists()] == []

@@ -11,6 +11,7 @@ import pytest
 
 from flowsdk import FlowSpec, Parameter, current, step
 from flowsdk.cli.ending import exit_code
+from flowsdk.cli.progress import JsonReporter
 from flowsdk.client import Flow, default_namespace, get_namespace, namespace
 from flowsdk.spec import RunSpec
 from tests.flowsdk.cli.conftest import Cli
@@ -171,6 +172,22 @@ def test_every_wrong_parameter_is_told(cli: Cli) -> None:
     assert outcome.code == 2
     assert "'size'" in outcome.err
     assert "'shade'" in outcome.err
+
+
+@pytest.mark.parametrize("interrupted", [False, True])
+def test_scripts_are_told_of_the_end_of_a_run_that_did_not_come_to_one(
+    cli: Cli, monkeypatch: pytest.MonkeyPatch, interrupted: bool
+) -> None:
+    if interrupted:
+
+        def press_ctrl_c(self: JsonReporter, *_: object) -> None:
+            raise KeyboardInterrupt
+
+        monkeypatch.setattr(JsonReporter, "ended", press_ctrl_c)
+    outcome = cli("--quiet", "run", "--json", "--max-num-splits", "1", flow=SmallFlow)
+    assert outcome.code == (130 if interrupted else 1)
+    last = json.loads(outcome.out.splitlines()[-1])
+    assert (last["event"], last["status"]) == ("run_ended", "failed")
 
 
 def test_help_shows_parameters_and_their_defaults(cli: Cli) -> None:
