@@ -7,9 +7,12 @@ import re
 PRESETS = frozenset(
     {"@hourly", "@daily", "@midnight", "@weekly", "@monthly", "@yearly", "@annually"}
 )
-_MONTHS = frozenset(
-    ["JAN", "FEB", "MAR", "APR", "MAY", "JUN", "JUL", "AUG", "SEP", "OCT", "NOV", "DEC"]
-)
+#: How many days a month has at most.
+_DAYS_OF = {
+    "JAN": 31, "FEB": 29, "MAR": 31, "APR": 30, "MAY": 31, "JUN": 30,
+    "JUL": 31, "AUG": 31, "SEP": 30, "OCT": 31, "NOV": 30, "DEC": 31,
+}  # fmt: skip
+_MONTHS = frozenset(_DAYS_OF)
 _DAYS = frozenset(["SUN", "MON", "TUE", "WED", "THU", "FRI", "SAT"])
 #: Name, smallest and largest value of each field, and names for its values.
 _FIELDS: tuple[tuple[str, int, int, frozenset[str]], ...] = (
@@ -46,10 +49,15 @@ def five_fields(cron: str) -> str:
             f"has {len(fields)} fields, expected 5: minute, hour, day of month, month, day of week"
         )
     first_day = 1 if is_eventbridge else 0
-    return " ".join(
+    found = [
         _field(field, index, shift=first_day if index == 4 else 0)
         for index, field in enumerate(fields)
-    )
+    ]
+    _, _, days, months, weekdays = found
+    # Whoever looks for the next date would not find one.
+    if weekdays == "*" and _smallest(days) > max(map(_days_of, _spans(months))):
+        raise ValueError(f"has day {days} of month {months}, a date that never comes")
+    return " ".join(found)
 
 
 def _field(field: str, index: int, shift: int) -> str:
@@ -62,6 +70,8 @@ def _part(text: str, index: int, shift: int) -> str:
     if match is None:
         raise ValueError(f"has {text!r} for the {what}, which is not understood")
     first, last, every = match["first"], match["last"], match["every"]
+    if every and int(every) == 0:
+        raise ValueError(f"has {text!r} for the {what}, expected steps of at least 1")
     if first in ("*", "?"):
         if last is not None:
             raise ValueError(f"has {text!r} for the {what}, expected no range of {first!r}")
@@ -83,3 +93,24 @@ def _value(text: str, index: int, shift: int) -> str:
     if text.isdigit() and smallest + shift <= int(text) <= largest:
         return str(int(text) - shift)
     raise ValueError(f"has {text!r} for the {what}, expected {smallest + shift} to {largest}")
+
+
+def _spans(field: str) -> list[tuple[str, str]]:
+    """The first and the last value of each part of a field that has been checked."""
+    parts = [part.partition("/")[0] for part in field.split(",")]
+    return [(part.partition("-")[0], part.rpartition("-")[2]) for part in parts]
+
+
+def _smallest(days: str) -> int:
+    """The first of the days of a month; a span that goes on in the next month has the first too."""
+    return min(
+        1 if first == "*" or int(last) < int(first) else int(first) for first, last in _spans(days)
+    )
+
+
+def _days_of(months: tuple[str, str]) -> int:
+    """How many days the longest month of a span has."""
+    first, last = months
+    if first != last or first == "*":
+        return 31  # of two months in a row, one has 31 days
+    return _DAYS_OF[first] if first in _DAYS_OF else list(_DAYS_OF.values())[int(first) - 1]

@@ -211,6 +211,12 @@ def test_an_unknown_step() -> None:
         (lambda: schedule(cron="0 0 ? * 2#1 *"), "has '2#1' for the day of week"),
         (lambda: schedule(cron="0 0 ? * 0 *"), "has '0' for the day of week, expected 1 to 7"),
         (lambda: schedule(cron="@sometimes"), "has 1 fields, expected 5"),
+        (
+            lambda: schedule(cron="*/0 * * * *"),
+            "for the minute, expected steps of at least 1",
+        ),
+        (lambda: schedule(cron="0 0 30 2 *"), "day 30 of month 2, a date that never comes"),
+        (lambda: schedule(cron="0 0 31 apr,6 ? *"), "day 31 of month APR,6, a date that never"),
         (lambda: schedule(timezone="Europe/Berln"), "Did you mean .*'Europe/Berlin'"),
         (lambda: schedule(daily=False), "found no time"),
         (lambda: schedule(timezone="Mars/Olympus"), "expected an IANA name"),
@@ -249,6 +255,11 @@ def test_mistakes_on_the_command_line(text: str, message: str) -> None:
         ({"cron": "0 9 * jul MON-FRI"}, "0 9 * JUL MON-FRI"),
         ({"cron": "*/15 8-18/2 1,15 * 7"}, "*/15 8-18/2 1,15 * 7"),
         ({"cron": "5/10 * * * *"}, "5-59/10 * * * *"),
+        ({"cron": "0 0 31 2-3 *"}, "0 0 31 2-3 *"),
+        ({"cron": "0 0 29,31 2 *"}, "0 0 29,31 2 *"),
+        ({"cron": "0 0 30-2 2 *"}, "0 0 30-2 2 *"),
+        # A day of the week or one of the month: every Monday in February.
+        ({"cron": "0 0 30 2 1"}, "0 0 30 2 1"),
         ({"cron": "0 10 * * ? *"}, "0 10 * * *"),
         # EventBridge's Sunday is 1, cron's is 0.
         ({"cron": "0 10 ? * 1 *"}, "0 10 * * 0"),
