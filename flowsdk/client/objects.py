@@ -73,6 +73,11 @@ class ClientObject(ABC):
             ClientObject._levels[cls._depth] = cls
 
     def __init__(self, pathspec: str, *, _namespace_check: bool = True) -> None:
+        if not isinstance(pathspec, str):
+            raise InvalidPathspec(
+                f"{type(self).__name__}({pathspec!r}): found {type(pathspec).__name__}, expected "
+                f"a text: {'/'.join(_SHAPE[: self._depth])}."
+            )
         parts = pathspec.split("/")
         if len(parts) != self._depth or not all(parts):
             raise InvalidPathspec(

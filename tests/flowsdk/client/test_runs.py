@@ -99,9 +99,9 @@ def test_what_does_not_exist_is_named(
         kind(pathspec.format(good=runs.good))
 
 
-@pytest.mark.parametrize("pathspec", ["HelloFlow", "HelloFlow/", "HelloFlow/1/start", ""])
-def test_a_pathspec_must_have_the_right_length(runs: Recorded, pathspec: str) -> None:
-    with pytest.raises(InvalidPathspec, match="expected flow/run"):
+@pytest.mark.parametrize("pathspec", ["HelloFlow", "HelloFlow/", "HelloFlow/1/start", "", 7, None])
+def test_a_pathspec_must_be_a_text_of_the_right_length(runs: Recorded, pathspec: str) -> None:
+    with pytest.raises(InvalidPathspec, match=r"expected (a text: )?flow/run"):
         Run(pathspec)
 
 
