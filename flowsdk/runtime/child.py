@@ -20,8 +20,8 @@ from flowsdk.spec import ErrorInfo, TaskResult
 #: Runs the task and returns its result; what goes wrong in the task is in the result. Given the
 #: reason why an earlier process of the attempt has died, it runs only what ``@catch`` does then.
 Target = Callable[[ErrorInfo | None], TaskResult]
-#: Exit code where even that went wrong.
-_NO_RESULT = 70
+#: Exit code where the result could not be handed over.
+NO_RESULT = 70
 
 
 def be_child(
@@ -34,7 +34,7 @@ def be_child(
         target: The task.
         lost: What ``target`` is given.
     """
-    code = _NO_RESULT
+    code = NO_RESULT
     try:
         _become_a_process_of_its_own(pipes)
         result = target(lost)

@@ -20,7 +20,7 @@ from typing import Any
 
 from flowsdk.datastore import FlowDatastore
 from flowsdk.exception import DatastoreError, TimeoutException, UsageError
-from flowsdk.runtime.child import Target, be_child
+from flowsdk.runtime.child import NO_RESULT, Target, be_child
 from flowsdk.runtime.errors import describe
 from flowsdk.runtime.logs import LineBuffer, LogLine, LogWriter
 from flowsdk.runtime.redaction import Redactor
@@ -320,6 +320,13 @@ class _Child:
             message = f"The task's process was killed by {name}.{hint}"
             kind = "interrupted" if self._stopped else "user"
             return ErrorInfo(kind, "flowsdk.Killed", message)  # type: ignore[arg-type]
+        if os.WEXITSTATUS(status) == NO_RESULT:
+            return ErrorInfo(
+                "user",
+                "flowsdk.Exited",
+                "The task's process could not hand over its result; its log says why. A step must not "
+                "close files that it has not opened, as os.closerange() does.",
+            )
         return ErrorInfo(
             "user",
             "flowsdk.Exited",

@@ -415,6 +415,7 @@ def test_a_step_that_closes_everything_is_still_stopped_in_time(tmp_path: Path) 
     done = run_flow(write_flow(tmp_path, HARD.format(body=body)), "run")
     assert done.returncode == 1
     assert "Step 'start' failed (Hard/" in done.stderr
+    assert "A step must not close files that it has not opened" in done.stderr
 
 
 def test_stopping_the_run_stops_its_tasks(tmp_path: Path) -> None:
