@@ -108,7 +108,7 @@ class _Preparation:
         return Prepared(
             {step: self._ordered(step, found) for step, found in draft.steps.items()},
             {
-                name: tuple(self._with_values(decorator) for decorator in found)
+                name: tuple(self._valued(decorator, "Flow") for decorator in found)
                 for name, found in draft.flow_decorators.items()
             },
         )
@@ -165,16 +165,16 @@ class _Preparation:
             ) from error
 
     def _ordered(self, step: str, decorators: Sequence[StepDecorator]) -> tuple[StepDecorator, ...]:
-        found = []
-        for decorator in decorators:
-            try:
-                found.append(self._with_values(decorator))
-            except (DecoratorError, ConfigError) as error:
-                which = f"@{decorator.name}: " if isinstance(error, ConfigError) else ""
-                raise type(error)(
-                    f"Step {step!r} of flow {self._flow.__name__}: {which}{error}"
-                ) from error
+        found = [self._valued(decorator, f"Step {step!r} of flow") for decorator in decorators]
         return tuple(sorted(found, key=lambda decorator: decorator.rank))
+
+    def _valued(self, decorator: D, what: str) -> D:
+        """As :meth:`_with_values`; errors name what the decorator is on."""
+        try:
+            return self._with_values(decorator)
+        except (DecoratorError, ConfigError) as error:
+            which = f"@{decorator.name}: " if isinstance(error, ConfigError) else ""
+            raise type(error)(f"{what} {self._flow.__name__}: {which}{error}") from error
 
     def _with_values(self, decorator: D) -> D:
         """The decorator itself, or one like it with the values of its expressions."""

@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from flowsdk import Config, ConfigValue, FlowSpec, Parameter, config_expr, retry, step
+from flowsdk import Config, ConfigValue, FlowSpec, Parameter, config_expr, retry, schedule, step
 from flowsdk.configs import (
     ConfigExpression,
     evaluate,
@@ -17,6 +17,7 @@ from flowsdk.configs import (
 from flowsdk.configs.options import take_config_options
 from flowsdk.configs.resolving import Given
 from flowsdk.decorators.base import decorators_of
+from flowsdk.decorators.prepare import flow_decorators
 from flowsdk.exception import ConfigError, UsageError
 from flowsdk.flow import constants_of
 from flowsdk.parameters import collect_parameters, resolve_parameters
@@ -214,6 +215,13 @@ def test_an_expression_that_fails_names_the_step_and_near_misses() -> None:
     )
     with pytest.raises(ConfigError, match=wanted):
         decorators_of(Failing, "start")
+
+    @schedule(cron=config_expr("cfg.cron"))
+    class Late(FlowSpec):
+        config = Config("cfg", default_value={})
+
+    with pytest.raises(ConfigError, match=r"^Flow Late: @schedule: Config expression 'cfg.cron'"):
+        flow_decorators(Late, "schedule")
 
 
 def test_an_expression_cannot_be_tested_before_it_has_a_value() -> None:
