@@ -39,12 +39,21 @@ def exit_code(command: Callable[[], int]) -> int:
         _print_no_more()
         return 1
     except OSError as error:
-        if error.errno not in _FULL:
+        if not (why := _explained(error)):
             raise
         _print_no_more()  # it may be what stdout leads to that is full
-        sys.stderr.write(f"{error.strerror}: {error.filename or 'what is printed, or stored'}.\n")
+        sys.stderr.write(f"{why}\n")
         return 1
     return code
+
+
+def _explained(error: OSError) -> str | None:
+    """What is wrong with this machine, where that is the whole story; else None."""
+    if error.errno in _FULL:
+        return f"{error.strerror}: {error.filename or 'what is printed, or stored'}."
+    if error.errno == errno.ENOENT and error.filename is None:  # as os.getcwd() raises it
+        return "The current folder does not exist any more. Change to another one."
+    return None
 
 
 def _make_printable() -> None:

@@ -10,6 +10,8 @@ from pathlib import Path
 
 import pytest
 
+from flowsdk.cli.ending import exit_code
+
 PROGRAM = """
 import os, subprocess, sys
 from flowsdk.cli.ending import exit_code
@@ -67,3 +69,28 @@ sys.exit(exit_code(lambda: print("a \u017f and a \udcff") or 0))
     done = _run(tmp_path, "", program, PYTHONIOENCODING=encoding, PYTHONUTF8="0")
     assert (done.returncode, done.stderr) == (0, "")
     assert done.stdout.endswith(" and a \\udcff\n")
+
+
+def test_a_folder_that_is_gone_is_told_without_a_traceback(tmp_path: Path) -> None:
+    program = """
+import os, sys
+from pathlib import Path
+from flowsdk.cli.ending import exit_code
+os.rmdir(os.getcwd())
+sys.exit(exit_code(Path.cwd))
+"""
+    folder = tmp_path / "gone"
+    folder.mkdir()
+    done = _run(folder, "", program)
+    assert done.returncode == 1
+    assert done.stderr.startswith("The current folder does not exist any more.")
+    assert "Traceback" not in done.stderr
+
+
+def test_errors_of_the_system_that_say_too_little_keep_their_traceback() -> None:
+    with pytest.raises(PermissionError):
+        exit_code(_refuse)
+
+
+def _refuse() -> int:
+    raise PermissionError(13, "Permission denied", "/")
