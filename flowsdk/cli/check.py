@@ -7,7 +7,9 @@ import shlex
 import sys
 
 from flowsdk import lint
+from flowsdk.decorators.settings import step_settings
 from flowsdk.flow import FlowSpec, graph_of
+from flowsdk.parameters import collect_parameters
 
 
 def add_arguments(parser: argparse.ArgumentParser, flow: type[FlowSpec]) -> None:  # noqa: ARG001
@@ -26,18 +28,24 @@ def execute(flow: type[FlowSpec], args: argparse.Namespace) -> int:
 
 
 def validate(flow: type[FlowSpec], *, quiet: bool) -> None:
-    """Check the flow's graph.
+    """Check the flow: its graph, its parameters and what its decorators ask for.
 
     Args:
         flow: The flow class.
         quiet: Say nothing if all is well.
 
     Raises:
-        FlowLintError: It has problems; the message lists all of them.
+        FlowLintError: Its graph has problems; the message lists all of them.
+        ParameterError: Its parameters have; likewise.
+        DecoratorError: Decorators of a step do not go together.
     """
     if not quiet:
         sys.stderr.write("Validating your flow...\n")
-    lint.validate(graph_of(flow))
+    graph = graph_of(flow)
+    lint.validate(graph)
+    collect_parameters(flow)
+    for node in graph:
+        step_settings(flow, node.name)
     if not quiet:
         sys.stderr.write("    The graph looks good!\n")
 

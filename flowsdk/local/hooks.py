@@ -37,7 +37,7 @@ def call_exit_hooks(run: LocalRun, *, succeeded: bool) -> None:
         for hook in hooks:
             try:
                 hook(*([ended] if _takes_run(hook) else []))
-            except Exception as error:  # noqa: BLE001  # a user's function may raise anything
+            except (Exception, SystemExit) as error:  # noqa: BLE001  # a user's function may raise anything
                 name = getattr(hook, "__name__", repr(hook))
                 sys.stdout.flush()
                 sys.stderr.write(f"Exit hook {name} failed:\n{user_traceback(error)}")

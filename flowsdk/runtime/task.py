@@ -219,7 +219,10 @@ class _Attempt:
         for name, value in constants_of(self.flow).items():
             values[name] = value
             kinds[name] = "constant"
-        return {**self.scope.changed(values, {}, str(self.spec.ref), kinds), **files}
+        graph = graph_of(self.flow)
+        place = f"{graph.file}:{graph.line}, as a constant of class {graph.name}"
+        places = {name: place for name, kind in kinds.items() if kind == "constant"}
+        return {**self.scope.changed(values, {}, str(self.spec.ref), kinds, places), **files}
 
     def _finish_transition(
         self, obj: FlowSpec, task: FlowTask

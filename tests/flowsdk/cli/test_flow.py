@@ -14,6 +14,7 @@ from flowsdk.cli import run, show
 from flowsdk.exception import DatastoreError
 from tests.flowsdk.cli.conftest import Cli
 from tests.flowsdk.client import hello_flow
+from tests.flowsdk.flows import run_flow, write_flow
 
 
 class BrokenFlow(FlowSpec):
@@ -44,6 +45,29 @@ def test_without_a_command_the_flow_is_checked(cli: Cli) -> None:
     ]
     assert cli("check") == outcome
     assert cli("--quiet", "check").err == ""
+
+
+@pytest.mark.parametrize(
+    ("wrong", "message"),
+    [
+        ('alpha = Parameter("max-workers")', "Parameter 'max-workers' (Wrong.alpha, "),
+        ('alpha = Parameter("a", default="x", type=int)', "found 'x', expected int"),
+    ],
+)
+def test_parameters_are_checked_too(tmp_path: Path, wrong: str, message: str) -> None:
+    body = f"""
+    class Wrong(FlowSpec):
+        {wrong}
+        @step
+        def only(self):
+            pass
+    if __name__ == "__main__":
+        Wrong()
+    """
+    done = run_flow(write_flow(tmp_path, body), "check")
+    assert done.returncode == 1
+    assert message in done.stderr
+    assert "Traceback" not in done.stderr
 
 
 @pytest.mark.parametrize("command", ["check", "run"])

@@ -20,7 +20,10 @@ def plain():
 def broken(*args):
     raise RuntimeError("hook broke")
 
-@exit_hook(on_success=[plain, broken, told])
+def leaving():
+    raise SystemExit(7)
+
+@exit_hook(on_success=[plain, broken, leaving, told])
 @exit_hook(on_error=[told, broken])
 class F(FlowSpec):
     fail = Parameter("fail", default=False)
@@ -55,6 +58,7 @@ def test_after_a_success(tmp_path: Path, resumed: bool) -> None:
     assert lines[ended + 2].endswith(" succeeded 5")
     assert "Exit hook broken failed:" in done.stderr
     assert "RuntimeError: hook broke" in done.stderr
+    assert "Exit hook leaving failed:" in done.stderr
 
 
 def test_after_a_failure_the_users_error_is_still_the_last_word(tmp_path: Path) -> None:

@@ -476,3 +476,22 @@ def test_parameters_and_constants_are_read_only_in_every_step(tmp_path: Path) ->
     done = run_flow(write_flow(tmp_path, body), "run")
     assert done.returncode == 1
     assert "it is a Parameter, and parameters are read-only" in done.stderr.splitlines()[-1]
+
+
+def test_a_constant_that_cannot_be_stored_is_told_as_such(tmp_path: Path) -> None:
+    body = """
+    import threading
+
+    class Locked(FlowSpec):
+        LOCK = threading.Lock()
+        @step
+        def only(self):
+            pass
+
+    if __name__ == "__main__":
+        Locked()
+    """
+    done = run_flow(write_flow(tmp_path, body), "run")
+    assert done.returncode == 1
+    assert "Artifact 'LOCK' (assigned at " in done.stderr
+    assert ", as a constant of class Locked), of type _thread.lock" in done.stderr
