@@ -26,8 +26,12 @@ def add_arguments(parser: argparse.ArgumentParser, flow: type[FlowSpec]) -> None
         parameters = collect_parameters(flow)
     except ConfigError:  # a Config may have no value here: those of the resumed run will be taken
         return
-    for parameter in parameters.values():
-        parser.add_argument(f"--{parameter.name}", action=_Refuse, help=argparse.SUPPRESS)
+    for name in parameters:
+        option = f"--{name}"
+        if option not in parser._option_string_actions:
+            # A place of its own among what is parsed: a parameter may be called as an option is.
+            parser.add_argument(option, action=_Refuse, dest=f"refused:{name}",
+                                help=argparse.SUPPRESS)  # fmt: skip
 
 
 def execute(flow: type[FlowSpec], args: argparse.Namespace) -> int:

@@ -8,7 +8,7 @@ import os
 import secrets
 import signal
 import sys
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Container, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from types import FrameType
@@ -28,12 +28,16 @@ from flowsdk.parameters import resolve_parameters
 
 def add_arguments(parser: argparse.ArgumentParser, flow: type[FlowSpec]) -> None:
     """The options of ``run``: one for each parameter of the flow, and how to run."""
-    add_run_options(parser)
-    add_parameters(parser, flow)
+    add_run_options(parser, add_parameters(parser, flow))
 
 
-def add_run_options(parser: argparse.ArgumentParser) -> None:
-    """The options that say how to run; all commands that run a flow have them."""
+def add_run_options(parser: argparse.ArgumentParser, taken: Container[str] = ()) -> None:
+    """The options that say how to run; all commands that run a flow have them.
+
+    Args:
+        parser: Of the command.
+        taken: Names that parameters of the flow have. They go before what Metaflow does not have.
+    """
     parser.add_argument("--max-workers", type=positive, default=16, metavar="N",
                         help="how many tasks may run at once (default: %(default)s)")  # fmt: skip
     parser.add_argument("--max-num-splits", type=positive, default=None, metavar="N",
@@ -53,8 +57,12 @@ def add_run_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--runner-attribute-file", type=Path, default=None, metavar="FILE",
                         help="write flow_name, run_id and metadata to this file, as JSON, when "
                         "the run starts")  # fmt: skip
-    parser.add_argument("--json", action="store_true",
-                        help="print one JSON object for each event instead of lines")  # fmt: skip
+    if "json" in taken:
+        parser.set_defaults(json=False)
+    else:
+        parser.add_argument("--json", action="store_true",
+                            help="print one JSON object for each event instead of "
+                            "lines")  # fmt: skip
 
 
 def execute(flow: type[FlowSpec], args: argparse.Namespace) -> int:

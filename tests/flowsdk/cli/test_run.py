@@ -190,6 +190,48 @@ def test_scripts_are_told_of_the_end_of_a_run_that_did_not_come_to_one(
     assert (last["event"], last["status"]) == ("run_ended", "failed")
 
 
+class LikeOptionsFlow(FlowSpec):
+    """Its parameters are called as options are."""
+
+    a = Parameter("json", default=1)
+    b = Parameter("command", default="x")
+    c = Parameter("datastore-root", default="y")
+    d = Parameter("origin-run-id", default="z")
+    e = Parameter("step", default="w")
+
+    @step
+    def start(self):
+        self.next(self.end)
+
+    @step
+    def end(self):
+        print(self.a, self.b, self.c, self.d, self.e)
+
+
+def test_parameters_may_be_called_as_options_are(cli: Cli) -> None:
+    words = [
+        "--json",
+        "3",
+        "--command",
+        "C",
+        "--datastore-root",
+        "D",
+        "--origin-run-id",
+        "O",
+        "--step",
+        "S",
+    ]
+    outcome = cli("--quiet", "--datastore-root", "here", "run", *words, flow=LikeOptionsFlow)
+    assert outcome.code == 0, outcome.err
+    assert outcome.out.endswith("3 C D O S\n")
+    outcome = cli("--quiet", "--datastore-root", "here", "resume", "end", flow=LikeOptionsFlow)
+    assert outcome.code == 0, outcome.err
+    assert outcome.out.endswith("3 C D O S\n")
+    outcome = cli("resume", "--command", "C", flow=LikeOptionsFlow)
+    assert outcome.code == 2
+    assert "those of the run that it resumes" in outcome.err
+
+
 def test_help_shows_parameters_and_their_defaults(cli: Cli) -> None:
     out = " ".join(cli("run", "--help", flow=SmallFlow).out.split())
     assert "--size INT how much; 100% is fine (at least 0; default: 2)" in out
