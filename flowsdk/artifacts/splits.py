@@ -20,8 +20,14 @@ from flowsdk.spec import ForeachFrame, Splits
 _NUMBER = struct.Struct("<Q")
 
 
-def split_values(value: Any, var: str, *, allow_empty: bool = False) -> list[Any]:
+def split_values(value: Any, var: str, *, where: str, allow_empty: bool = False) -> list[Any]:
     """What a foreach over ``value`` iterates over: items of a mapping, elements of all else.
+
+    Args:
+        value: Anything.
+        var: Name of the artifact that it is.
+        where: The step and its place, for messages.
+        allow_empty: Whether there may be nothing.
 
     Raises:
         InvalidNextException: It cannot be iterated over, or is empty and must not be.
@@ -32,12 +38,12 @@ def split_values(value: Any, var: str, *, allow_empty: bool = False) -> list[Any
         values = list(value)
     except TypeError as error:
         raise InvalidNextException(
-            f"foreach={var!r}: self.{var} is of type {type(value).__name__}, expected something "
+            f"foreach={var!r} in {where}: self.{var} is of type {type(value).__name__}, expected something "
             f"that can be iterated over (a list, a dict, a range, a generator …)."
         ) from error
     if not values and not allow_empty:
         raise InvalidNextException(
-            f"foreach={var!r}: self.{var} is empty, expected at least one element: there would be "
+            f"foreach={var!r} in {where}: self.{var} is empty, expected at least one element: there would be "
             f"no split to run. Pass allow_empty=True to self.next() to go straight to the join."
         )
     return values

@@ -244,14 +244,15 @@ class _Attempt:
 
     def _split(self, obj: FlowSpec, var: str, allow_empty: bool) -> Splits:
         """Store the elements of a foreach, each readable by itself."""
+        where = f"step {self.spec.step!r} ({self.node.file}:{self.node.next_line})"
         try:
             value = getattr(obj, var)
         except AttributeError as error:
             raise InvalidNextException(
-                f"foreach={var!r} in step {self.spec.step!r} ({self.node.file}:"
-                f"{self.node.next_line}): self.{var} does not exist. Assign it before self.next()."
+                f"foreach={var!r} in {where}: self.{var} does not exist. Assign it before "
+                f"self.next()."
             ) from error
-        values = split_values(value, var, allow_empty=allow_empty)
+        values = split_values(value, var, where=where, allow_empty=allow_empty)
         if is_used_up(value):
             obj.__dict__[var] = values
         return store_splits(self.store.blobs, var, values)

@@ -48,13 +48,14 @@ def test_a_split_does_not_read_the_others(
     ],
 )
 def test_what_can_be_iterated_over(value: object, values: list[object]) -> None:
-    assert split_values(value, "xs") == values
+    assert split_values(value, "xs", where="") == values
 
 
 def test_what_cannot(blobs: BlobStore) -> None:
-    with pytest.raises(InvalidNextException, match=r"self\.xs is of type int, expected something"):
-        split_values(5, "xs")
-    with pytest.raises(InvalidNextException, match=r"self\.xs is empty, expected at least one"):
-        split_values([], "xs")
+    where = "step 'start' (f.py:7)"
+    with pytest.raises(InvalidNextException, match=r"f\.py:7\): self\.xs is of type int, expected"):
+        split_values(5, "xs", where=where)
+    with pytest.raises(InvalidNextException, match=r"f\.py:7\): self\.xs is empty, expected at"):
+        split_values([], "xs", where=where)
     with pytest.raises(UnpicklableArtifact, match="element 1 of type lock"):
         store_splits(blobs, "xs", [1, threading.Lock()])

@@ -298,8 +298,8 @@ def test_foreach_problems_are_located(tmp_path: Path) -> None:
         Each()
     """
     for statement, message in (
-        ("self.xs = []", "self.xs is empty, expected at least one element"),
-        ("self.xs = 5", "self.xs is of type int"),
+        ("self.xs = []", "flow.py:7): self.xs is empty, expected at least one element"),
+        ("self.xs = 5", "flow.py:7): self.xs is of type int"),
         ("pass", f"{tmp_path}/flow.py:7): self.xs does not exist"),
     ):
         done = run_flow(write_flow(tmp_path, body.format(statement)), "run")
