@@ -10,6 +10,7 @@ from __future__ import annotations
 import ipaddress
 import os
 import shutil
+import signal
 import socket
 import tempfile
 from collections.abc import Callable, Iterator
@@ -41,6 +42,15 @@ class NetworkBlockedError(RuntimeError):
         self.host = host
 
 
+def _hear_interrupts() -> None:
+    """Undo what a shell does to the jobs it starts in the background.
+
+    They ignore Ctrl-C, and so would every process that a test starts and interrupts.
+    """
+    if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+        signal.signal(signal.SIGINT, signal.default_int_handler)
+
+
 def _set_environment() -> None:
     for name in [name for name in os.environ if name.startswith(FOREIGN_PREFIXES)]:
         del os.environ[name]
@@ -64,6 +74,7 @@ def _set_environment() -> None:
     (_session_home / "airflow").mkdir()
 
 
+_hear_interrupts()
 _set_environment()
 
 
