@@ -59,8 +59,14 @@ def gang_splits(size: int) -> Splits:
     return Splits(var="", count=size, values="", labels=tuple(map(str, range(size))))
 
 
-def store_splits(blobs: BlobStore, var: str, values: list[Any]) -> Splits:
+def store_splits(blobs: BlobStore, var: str, values: list[Any], *, where: str) -> Splits:
     """Store the values of a foreach.
+
+    Args:
+        blobs: Where they are stored.
+        var: Name of the artifact that they come from.
+        values: They.
+        where: The step and its place, for messages.
 
     Raises:
         UnpicklableArtifact: One of them cannot be serialized.
@@ -71,8 +77,8 @@ def store_splits(blobs: BlobStore, var: str, values: list[Any]) -> Splits:
             pickles.append(dump(value))
         except Exception as error:  # pickling runs arbitrary __reduce__ methods
             raise UnpicklableArtifact(
-                f"foreach={var!r}: element {index} of type {type(value).__name__} cannot be "
-                f"serialized ({error})."
+                f"foreach={var!r} in {where}: element {index}, of type {type(value).__name__}, cannot "
+                f"be serialized ({error}). Iterate over something that can be pickled."
             ) from error
     digest = blobs.put([_index(pickles), *pickles], compress=False)
     labels = tuple(split_label(value, index) for index, value in enumerate(values))

@@ -244,8 +244,8 @@ class Scheduler:
         limit = self._max_num_splits
         if limit is not None and splits.count > limit:
             raise FlowException(
-                f"Step {result.step!r} splits into {splits.count} tasks, expected at most {limit}. "
-                f"Pass --max-num-splits to allow more."
+                f"Step {result.step!r} ({parent.file}:{parent.next_line}) splits into {splits.count} "
+                f"tasks, expected at most {limit}. Pass --max-num-splits to allow more."
             )
         places = [
             frames_of(self._graph, node, parent.name, result.foreach, splits, index)

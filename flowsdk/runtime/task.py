@@ -255,7 +255,7 @@ class _Attempt:
         values = split_values(value, var, where=where, allow_empty=allow_empty)
         if is_used_up(value):
             obj.__dict__[var] = values
-        return store_splits(self.store.blobs, var, values)
+        return store_splits(self.store.blobs, var, values, where=where)
 
 
 def _tell(decorators: Sequence[StepDecorator], running: RunningTask, result: TaskResult) -> None:

@@ -19,7 +19,7 @@ def blobs(tmp_path: Path) -> BlobStore:
 @pytest.mark.parametrize("count", [1, 3, 20_000])
 def test_each_split_reads_its_own_value(blobs: BlobStore, count: int) -> None:
     values = [{"n": n, "text": "x" * (n % 50)} for n in range(count)]
-    splits = store_splits(blobs, "xs", values)
+    splits = store_splits(blobs, "xs", values, where="")
     assert splits.count == count == len(splits.labels)
     for index in {0, count // 2, count - 1}:
         assert load_split(blobs, splits.frame("start", index)) == values[index]
@@ -28,7 +28,7 @@ def test_each_split_reads_its_own_value(blobs: BlobStore, count: int) -> None:
 def test_a_split_does_not_read_the_others(
     blobs: BlobStore, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    splits = store_splits(blobs, "xs", ["x" * 100_000 for _ in range(20)])
+    splits = store_splits(blobs, "xs", ["x" * 100_000 for _ in range(20)], where="")
     read = []
     original = blobs.get_range
     monkeypatch.setattr(blobs, "get_range", lambda d, s, n: read.append(n) or original(d, s, n))
@@ -57,5 +57,5 @@ def test_what_cannot(blobs: BlobStore) -> None:
         split_values(5, "xs", where=where)
     with pytest.raises(InvalidNextException, match=r"f\.py:7\): self\.xs is empty, expected at"):
         split_values([], "xs", where=where)
-    with pytest.raises(UnpicklableArtifact, match="element 1 of type lock"):
-        store_splits(blobs, "xs", [1, threading.Lock()])
+    with pytest.raises(UnpicklableArtifact, match=r"f\.py:7\): element 1, of type lock"):
+        store_splits(blobs, "xs", [1, threading.Lock()], where=where)

@@ -537,7 +537,9 @@ def test_more_splits_than_allowed_end_the_run_before_any_of_them(tmp_path: Path)
         JOIN,
         END,
     )
-    with pytest.raises(FlowException, match="'start' splits into 5 tasks, expected at most 4"):
+    with pytest.raises(
+        FlowException, match=r"'start' \(.*:\d+\) splits into 5 tasks, expected at most"
+    ):
         run(flow, tmp_path, max_num_splits=4)
     assert run(flow, tmp_path, max_num_splits=5).succeeded
 
