@@ -153,12 +153,27 @@ def _from_file(flow: type, config: Config, path: str, origin: str) -> Any:
 
 def _parsed(config: Config, value: Any, origin: str) -> Any:
     if isinstance(value, str):
-        text, parser = value, config._parser
-        if parser is None:
+        text, given = value, config._parser
+        if given is None:
             value = _json(config, text, origin)
         else:
-            value = _guarded(config, origin, lambda: named_function(parser)(text))
+            parser = _parser(config, given)
+            value = _guarded(config, f"{origin}, given to its parser,", lambda: parser(text))
     return _checked(config, value, origin)
+
+
+def _parser(config: Config, given: str | Callable[[str], Any]) -> Callable[[str], Any]:
+    try:
+        parser = named_function(given)
+    except Exception as error:  # importing a user's module may raise anything
+        raise _error(
+            config,
+            f"its parser {given!r} cannot be imported ({type(error).__name__}: {error}), expected a "
+            f"function or its name, 'package.module.function'.",
+        ) from error
+    if not callable(parser):
+        raise _error(config, f"its parser is {parser!r}, expected a function of the text.")
+    return parser
 
 
 def _guarded(config: Config, origin: str, call: Callable[[], Any]) -> Any:

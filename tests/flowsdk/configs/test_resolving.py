@@ -77,6 +77,10 @@ def test_where_a_value_comes_from(folder: Path, config: Config, expected: Any) -
         (Config("c", default_value={"a": [float("nan")]}), r"c.a\[0\] is nan"),
         (Config("c", default_value={"a": {1: 2}}), "c.a has the key 1, expected texts"),
         (Config("c", default_value="x", parser=lambda text: 1 / 0), "failed with ZeroDivisionError"),
+        (Config("c", default_value="x", parser=lambda text: 1 / 0), "its default_value, given to its"),
+        (Config("c", default_value="x", parser="nowhere.f"), r"its parser 'nowhere.f' cannot be imp"),
+        (Config("c", default_value="x", parser="json.lods"), r"its parser 'json.lods' .* no attribute"),
+        (Config("c", default_value="x", parser="json.__name__"), "its parser is 'json', expected"),
         (Config("c", default=lambda context: 1 / 0), "its default failed with ZeroDivisionError"),
     ],
 )  # fmt: skip
