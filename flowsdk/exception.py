@@ -17,6 +17,7 @@
       │    └─ MissingInMergeArtifactsException
       ├─ DatastoreError                   [system]
       │    ├─ KeyNotFound
+      │    ├─ UnreadableDocument          a document is malformed or of another version
       │    └─ CorruptBlob
       ├─ BatchError                       [system] AWS Batch refused or lost a job
       ├─ TaskFailed                       a task that ran elsewhere failed; carries its remote error
@@ -50,8 +51,15 @@ Kind = Literal["user", "system", "interrupted"]
 
 
 def did_you_mean(name: str, known: Iterable[str]) -> str:
-    """A sentence with the near misses of ``name`` among ``known``, or the empty string."""
-    close = get_close_matches(name, list(known), n=3, cutoff=0.6)
+    """A sentence with the near misses of ``name`` among ``known``, or the empty string.
+
+    Case does not count: what differs in nothing else is nearest.
+    """
+    spellings: dict[str, list[str]] = {}
+    for one in known:
+        spellings.setdefault(one.lower(), []).append(one)
+    nearest = get_close_matches(name.lower(), spellings, n=3, cutoff=0.6)
+    close = [one for lowered in nearest for one in spellings[lowered]][:3]
     return f" Did you mean {' or '.join(repr(c) for c in close)}?" if close else ""
 
 
@@ -183,6 +191,10 @@ class DatastoreError(FlowException):
 
 class KeyNotFound(DatastoreError):
     """There is no object under that key."""
+
+
+class UnreadableDocument(DatastoreError):
+    """What a datastore or an Airflow keeps is no document, or one of another schema version."""
 
 
 class CorruptBlob(DatastoreError):
@@ -357,3 +369,7 @@ MetaflowNotFound = NotFound
 MetaflowInvalidPathspec = InvalidPathspec
 MetaflowNamespaceMismatch = NamespaceMismatch
 MetaflowTaggingError = TagError
+MetaflowDataMissing = ArtifactNotFound
+ParameterFieldFailed = ParameterError
+CommandException = UsageError
+ExternalCommandFailed = CommandFailed

@@ -285,10 +285,16 @@ def _newest_with(flow: type[FlowSpec], store: FlowDatastore, step: str) -> tuple
         tasks = store.attempts(run, step).get(step, {}) if is_laptop_run(run) else {}
         if tasks:
             return run, tasks[_first(tasks)][-1]
+    steps = graph_of(flow).nodes
+    where = f"Which task to spin (datastore {store.storage.root})"
+    if step not in steps:
+        raise UsageError(
+            f"{where}: the flow has no step {step!r}, expected one of {', '.join(steps)}."
+            f"{did_you_mean(step, steps)}"
+        )
     raise UsageError(
-        f"Which task to spin (datastore {store.storage.root}): no run of flow {store.flow} on a "
-        f"laptop has a task of step {step!r}, expected one.{did_you_mean(step, graph_of(flow).nodes)} "
-        f"Run the flow first, or name a task as RUN/STEP/TASK."
+        f"{where}: no run of flow {store.flow} on a "
+        f"laptop has a task of step {step!r}, expected one. Run the flow first, or name a task as RUN/STEP/TASK."
     )
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import copy
 import re
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Container, Mapping, Sequence
 from typing import Any
 
 from flowsdk.configs.expression import evaluate, has_expressions
@@ -17,6 +17,8 @@ RESERVED_PARAMETERS = frozenset(
      "max-num-splits", "max-workers", "max-log-size", "user-namespace", "run-id", "task-id",
      "runner-attribute-file", "help"}
 )  # fmt: skip
+#: Likewise, of flows with Configs.
+_CONFIG_OPTIONS = frozenset({"config", "config-value"})
 _NAME = re.compile(r"[A-Za-z][A-Za-z0-9_-]*")
 
 
@@ -140,6 +142,7 @@ def collect_parameters(flow: type) -> dict[str, Parameter]:
         ParameterError: Names that are malformed, reserved or used twice, defaults and choices that
             the parameter would refuse; all of them.
     """
+    from flowsdk.configs.config import collect_configs
     from flowsdk.decorators.prepare import prepare
 
     prepare(flow)  # mutators may add parameters and remove them
@@ -153,13 +156,15 @@ def collect_parameters(flow: type) -> dict[str, Parameter]:
     problems: list[str] = []
     found: dict[str, Parameter] = {}
     taken: dict[str, str] = {}
+    reserved = RESERVED_PARAMETERS | (_CONFIG_OPTIONS if collect_configs(flow) else frozenset())
     for attribute, declared in attributes.items():
         try:
             parameter = declared.of(flow)
         except ConfigError as error:
             problems.append(f"Parameter {declared.name!r} ({declared.location}): {error}")
             continue
-        wrong = _name_problem(parameter.name, attribute, taken) or _declaration_problem(parameter)
+        wrong = _name_problem(parameter.name, attribute, taken, reserved)
+        wrong = wrong or _declaration_problem(parameter)
         if wrong:
             where = f"{flow.__name__}.{attribute}, {parameter.location}"
             problems.append(f"Parameter {parameter.name!r} ({where}): {wrong}")
@@ -176,12 +181,14 @@ def _key(name: str) -> str:
     return name.lower().replace("_", "-")
 
 
-def _name_problem(name: Any, attribute: str, taken: Mapping[str, str]) -> str | None:
+def _name_problem(
+    name: Any, attribute: str, taken: Mapping[str, str], reserved: Container[str]
+) -> str | None:
     from flowsdk.flow import FlowSpec
 
     if not isinstance(name, str) or not _NAME.fullmatch(name):
         return "expected a name of letters, digits, '_' and '-'."
-    if _key(name) in RESERVED_PARAMETERS:
+    if _key(name) in reserved:
         return "the command line uses this name itself. Choose another."
     if _key(name) in taken:
         return f"specified twice, also as {taken[_key(name)]}."

@@ -46,3 +46,9 @@ def test_the_lint_error_shows_every_problem() -> None:
 def test_near_misses() -> None:
     assert did_you_mean("evalute", ["evaluate", "fit"]) == " Did you mean 'evaluate'?"
     assert did_you_mean("xyz", ["evaluate", "fit"]) == ""
+
+
+def test_case_does_not_count_for_near_misses() -> None:
+    assert did_you_mean("--K", ["--key", "--kind", "--k"]).startswith(" Did you mean '--k'")
+    assert did_you_mean("START", ["end", "start"]) == " Did you mean 'start'?"
+    assert did_you_mean("alpha", ["Alpha", "ALPHA"]) == " Did you mean 'Alpha' or 'ALPHA'?"

@@ -135,6 +135,28 @@ def test_bad_names_are_all_reported() -> None:
     ]
 
 
+@pytest.mark.parametrize("name", ["config", "config_value", "Config"])
+def test_a_flow_with_configs_has_no_parameter_called_like_their_options(name: str) -> None:
+    class Plain(FlowSpec):
+        given = Parameter(name, default=1)
+
+    class Configured(Plain):
+        settings = Config("settings", default_value="{}")
+
+    class Unset(Configured):
+        settings = None
+
+    assert list(collect_parameters(Plain)) == [name]
+    assert list(collect_parameters(Unset)) == [name]
+    with pytest.raises(ParameterError) as caught:
+        collect_parameters(Configured)
+    line = inspect.getsourcelines(Plain)[1] + 1
+    assert str(caught.value) == (
+        f"Parameter '{name}' (Configured.given, {__file__}:{line}): the command line uses this name "
+        f"itself. Choose another."
+    )
+
+
 def test_schemas_for_forms() -> None:
     parameters = collect_parameters(Flow)
     assert json_schema(parameters["alpha"]) == {

@@ -183,6 +183,7 @@ def test_what_the_task_was_given_is_kept_if_asked_for(
 @pytest.mark.parametrize(
     ("pathspec", "message"),
     [
+        ("bdoy", "the flow has no step 'bdoy', expected one of start, "),
         ("bdoy", "Did you mean 'body'?"),
         ("{run}/bdoy", "has no task of step 'bdoy', expected one of body, "),
         ("{run}/body/7", "has no task '7'"),
