@@ -7,10 +7,10 @@ from collections.abc import Mapping
 from dataclasses import fields
 from typing import Any, ClassVar, TypeVar
 
-from flowsdk.exception import DatastoreError
+from flowsdk.exception import UnreadableDocument
 
 #: Raised by one when a reader of the old form could misunderstand the new one.
-SCHEMA_VERSION = 1
+SCHEMA_VERSION = 2
 T = TypeVar("T", bound="Document")
 
 
@@ -46,12 +46,12 @@ class Document:
             where: What is being read (a URI), for the error message.
 
         Raises:
-            DatastoreError: Not JSON, of a newer schema version, or fields missing or unknown.
+            UnreadableDocument: Not JSON, of another schema version, or fields missing or unknown.
         """
         try:
             values = json.loads(data)
         except ValueError as error:
-            raise DatastoreError(f"{cls.__name__} is not JSON ({where}): {error}.") from error
+            raise UnreadableDocument(f"{cls.__name__} is not JSON ({where}): {error}.") from error
         return cls.from_dict(values, where)
 
     @classmethod
@@ -60,9 +60,10 @@ class Document:
         values = dict(values)
         version = values.pop("schema_version", None)
         if version != SCHEMA_VERSION:
-            raise DatastoreError(
+            older = isinstance(version, int) and version < SCHEMA_VERSION
+            raise UnreadableDocument(
                 f"{cls.__name__} of schema version {version} ({where}): this flowsdk reads version "
-                f"{SCHEMA_VERSION}. Use the flowsdk version that wrote it, or a newer one."
+                f"{SCHEMA_VERSION}. Use the flowsdk version that wrote it{', or a newer one' * (not older)}."
             )
         try:
             for field in cls._texts:
@@ -70,7 +71,7 @@ class Document:
                     values[field] = {name: json.loads(text) for name, text in values[field].items()}
             return cls._build(values)
         except (TypeError, ValueError, KeyError) as error:
-            raise DatastoreError(f"{cls.__name__} is malformed ({where}): {error}.") from error
+            raise UnreadableDocument(f"{cls.__name__} is malformed ({where}): {error}.") from error
 
     @classmethod
     def _build(cls: type[T], values: dict[str, Any]) -> T:

@@ -28,7 +28,7 @@ def test_a_run_begins_with_the_tags_that_it_was_asked_for_and_its_user() -> None
     ti = FakeTaskInstance("start", xcoms={})
     push_tags(ti, replace(RUN, tags=("nightly",), system_tags=("runtime:airflow",), user="ann"))
     assert ti.own(TAGS_KEY) == {
-        "schema_version": 1,
+        "schema_version": 2,
         "user": ["nightly"],
         "system": ["runtime:airflow", "user:ann"],
     }

@@ -5,7 +5,7 @@ from dataclasses import replace
 
 import pytest
 
-from flowsdk.exception import DatastoreError
+from flowsdk.exception import UnreadableDocument
 from flowsdk.spec import (
     RECORD_LIMIT,
     ArtifactRef,
@@ -39,23 +39,32 @@ def test_the_values_of_parameters_keep_the_order_of_their_keys(document: RunSpec
     assert backwards.to_json() == given.to_json()
 
 
-def test_a_newer_schema_is_refused() -> None:
-    newer = json.loads(SPEC.to_json()) | {"schema_version": 99}
-    with pytest.raises(DatastoreError, match=r"schema version 99 \(s3://b/spec.json\).*newer one"):
-        TaskSpec.from_json(json.dumps(newer), "s3://b/spec.json")
+@pytest.mark.parametrize(
+    ("version", "advice"),
+    [
+        (99, "Use the flowsdk version that wrote it, or a newer one."),
+        (1, "Use the flowsdk version that wrote it."),
+    ],
+)
+def test_another_schema_is_refused(version: int, advice: str) -> None:
+    other = json.loads(SPEC.to_json()) | {"schema_version": version}
+    with pytest.raises(UnreadableDocument) as caught:
+        TaskSpec.from_json(json.dumps(other), "s3://b/spec.json")
+    assert f"schema version {version} (s3://b/spec.json)" in str(caught.value)
+    assert str(caught.value).endswith(advice)
 
 
 @pytest.mark.parametrize(
     "broken",
     [
         b"{",
-        b'{"schema_version": 1}',
-        b'{"schema_version":1,"x":2}',
-        b'{"schema_version":1,"parameters":{"p":1}}',
+        b'{"schema_version": 2}',
+        b'{"schema_version":2,"x":2}',
+        b'{"schema_version":2,"parameters":{"p":1}}',
     ],
 )
 def test_what_is_no_document_is_refused(broken: bytes) -> None:
-    with pytest.raises(DatastoreError, match="TaskSpec"):
+    with pytest.raises(UnreadableDocument, match="TaskSpec"):
         TaskSpec.from_json(broken, "somewhere")
 
 

@@ -51,7 +51,7 @@ def record(flow: str, run: str, task: str) -> dict[str, Any]:
 
 
 def tags(run: str) -> dict[str, Any]:
-    return {"schema_version": 1, "user": [run], "system": ["user:ann"]}
+    return {"schema_version": 2, "user": [run], "system": ["user:ann"]}
 
 
 @pytest.fixture(scope="module")
