@@ -145,8 +145,8 @@ class FlowSpec:
         return value
 
     def __setattr__(self, name: str, value: Any) -> None:
-        reason = _why_reserved(type(self), name)
-        if reason:
+        task = self.__task
+        if not task.has_assigned(name) and (reason := _why_reserved(type(self), name)):
             raise ReservedAttributeError(
                 f"self.{name} cannot be assigned ({_caller()}): {reason}. Choose another name."
             )
@@ -155,7 +155,7 @@ class FlowSpec:
                 f"self.{name} cannot be a flow or the inputs of a join ({_caller()}): flows cannot "
                 f"be stored. Assign the artifacts that you need one by one."
             )
-        self.__task.note_place(name, sys._getframe(1))
+        task.note_place(name, sys._getframe(1))
         self.__dict__[name] = value
 
     def __delattr__(self, name: str) -> None:
@@ -226,6 +226,10 @@ class FlowTask:
         """Remember the line that assigns an artifact, for errors."""
         if self.scope is not None:
             self._places[name] = (frame.f_code.co_filename, frame.f_lineno)
+
+    def has_assigned(self, name: str) -> bool:
+        """Whether the task has assigned the artifact before, whose name is thus known to be free."""
+        return name in self._places
 
     def places(self) -> dict[str, str]:
         """Where each artifact was assigned last, as ``file:line``."""

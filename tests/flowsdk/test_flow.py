@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from flowsdk import FlowSpec, Parameter, step
+from flowsdk import flow as flow_module
 from flowsdk.artifacts.scope import Scope
 from flowsdk.artifacts.serializer import serialize
 from flowsdk.datastore import FlowDatastore
@@ -115,6 +116,22 @@ def test_what_would_be_lost_is_refused_at_the_assignment(
     with pytest.raises(ReservedAttributeError, match=reason) as caught:
         setattr(flow, name, 1)
     assert f"{__file__}:" in str(caught.value)
+
+
+def test_a_name_is_looked_up_once_in_a_task_unless_it_is_refused(
+    store: FlowDatastore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    flow = flow_in(store, "a")
+    asked: list[str] = []
+    original = flow_module._why_reserved
+    monkeypatch.setattr(
+        flow_module, "_why_reserved", lambda kind, name: asked.append(name) or original(kind, name)
+    )
+    for number in range(3):
+        flow.n = number
+        with pytest.raises(ReservedAttributeError):
+            flow.next = number
+    assert asked == ["n", "next", "next", "next"]
 
 
 def test_flows_cannot_be_artifacts(store: FlowDatastore) -> None:
