@@ -12,6 +12,7 @@ from contextlib import ExitStack
 from datetime import datetime, timezone
 from typing import Any, Literal
 
+from flowsdk.artifacts.constants import ConstantsWatch
 from flowsdk.artifacts.scope import Scope
 from flowsdk.artifacts.splits import gang_splits, is_used_up, split_values, store_splits
 from flowsdk.current_task import current
@@ -147,6 +148,7 @@ class _Attempt:
     ) -> TaskResult:
         """The step within its decorators, and what it has left behind."""
         spec, scope, task, obj = self.spec, self.scope, running.flow_task, running.flow
+        constants = ConstantsWatch(lambda: constants_of(self.flow))
         with ExitStack() as stack:
             for decorator in decorators:
                 if around := decorator.around(running):
@@ -154,7 +156,7 @@ class _Attempt:
             self._call(running)
         follows, splits = self._finish_transition(obj, task)
         artifacts = scope.changed(obj._values(), task.loaded, str(spec.ref), places=task.places())
-        _warn_of(scope.changed_in_vain, spec.step)
+        _warn_of([*scope.changed_in_vain, *constants.changed()], spec.step)
         return TaskResult(
             status="succeeded",
             started_at=started_at,

@@ -226,7 +226,7 @@ def test_however_a_step_ends_the_error_says_so(tmp_path: Path, body: str, error:
     assert error in done.stderr.splitlines()[-1]
 
 
-def test_a_parameter_changed_in_place_is_unchanged_elsewhere_and_the_step_is_warned(
+def test_a_parameter_or_constant_changed_in_place_is_unchanged_elsewhere_and_the_step_is_warned(
     tmp_path: Path,
 ) -> None:
     flow = write_flow(
@@ -236,15 +236,17 @@ from flowsdk import FlowSpec, JSONType, Parameter, step
 
 class Ends(FlowSpec):
     items = Parameter("items", default=[1], type=JSONType)
+    TABLE = {"a": [1]}
 
     @step
     def start(self):
         self.items.append(2)
+        self.TABLE["a"].append(2)
         self.next(self.end)
 
     @step
     def end(self):
-        assert self.items == [1]
+        assert self.items == self.TABLE["a"] == [1]
 
 if __name__ == "__main__":
     Ends()
@@ -252,7 +254,9 @@ if __name__ == "__main__":
     )
     done = run_flow(flow, "run")
     assert done.returncode == 0, done.stderr
-    assert "Warning: step 'start' changed self.items in place" in done.stdout
+    for name in ("items", "TABLE"):
+        assert f"Warning: step 'start' changed self.{name} in place" in done.stdout
+    assert "'end' changed" not in done.stdout
 
 
 def test_what_a_step_leaves_behind_does_not_hold_up_the_run(tmp_path: Path) -> None:
