@@ -77,8 +77,8 @@ class MutableStep(_Mutable):
 
     @property
     def decorator_specs(self) -> Iterator[DecoratorSpec]:
-        """Name, full name, positional and keyword arguments of each decorator."""
-        return iter([_spec_of(decorator) for decorator in self._decorators])
+        """Name, full name, positional and keyword arguments of each decorator, innermost first."""
+        return iter([_spec_of(decorator) for decorator in reversed(self._decorators)])
 
     @property
     def _decorators(self) -> list[StepDecorator]:
@@ -93,8 +93,8 @@ class MutableStep(_Mutable):
         return next(iter(self.get_all_decorator_kwargs(name)), None)
 
     def get_all_decorator_kwargs(self, name: str) -> list[dict[str, Any]]:
-        """The keyword arguments of every decorator of that name."""
-        return [_spec_of(found)[3] for found in self._decorators if is_called(found, name)]
+        """The keyword arguments of every decorator of that name, innermost first."""
+        return [_spec_of(found)[3] for found in self._decorators[::-1] if is_called(found, name)]
 
     def add_decorator(
         self,

@@ -63,7 +63,7 @@ class FlowMutator(metaclass=_OfFlows):
                 f"@{self.name}: found on {flow!r}, expected a subclass of FlowSpec."
             )
         own = flow.__dict__.get("_flow_own_mutators", ())
-        flow._flow_own_mutators = (self, *own)  # the one written first comes first
+        flow._flow_own_mutators = (*own, self)  # the one next to the class acts first
         flow_has_changed(flow)
         return flow
 

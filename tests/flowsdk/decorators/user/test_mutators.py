@@ -160,8 +160,8 @@ def test_a_step_shows_its_decorators() -> None:
         assert s.get_all_decorator_kwargs("tagging") == [{"a": 1}]
 
     prepare(mutated(look))
-    assert seen[0] == ("tagging", f"{__name__}.tagging", [], {"a": 1})
-    assert seen[2][:3] == ("retry", "flowsdk.decorators.retry.Retry", [])
+    assert seen[2] == ("tagging", f"{__name__}.tagging", [], {"a": 1})
+    assert seen[0][:3] == ("retry", "flowsdk.decorators.retry.Retry", [])
 
 
 def test_decorators_can_be_removed_by_name_or_with_their_arguments() -> None:
