@@ -112,9 +112,12 @@ class Scheduler:
                     self._ended(result)
                 self._listener.tick()
         finally:
+            why = "the run is ending"
+            if self.failed:
+                why = f"task {self.failed[0].step}/{self.failed[0].task} of the run has failed"
             for launcher in self._launchers:
                 if len(launcher):
-                    launcher.stop("the run is ending")
+                    launcher.stop(why)
         if self._joins and not self.failed:
             waiting = ", ".join(f"{step}/{task}" for step, task in self._joins)
             raise FlowException(
@@ -209,7 +212,8 @@ class Scheduler:
         if unit.retry_seconds is None:
             self.failed.append(result)
         elif unit.out:
-            self._launcher_of[result.step].cancel(unit.out, "another task of its gang has failed")
+            reason = f"task {result.step}/{result.task} of its gang has failed"
+            self._launcher_of[result.step].cancel(unit.out, reason)
 
     def _retry_delay(self, unit: Unit, result: TaskResult) -> float | None:
         """In how many seconds a failed unit is tried again; None if it is not.

@@ -16,6 +16,7 @@ from types import FrameType
 from flowsdk.configs import pin_configs
 from flowsdk.datastore import FlowDatastore
 from flowsdk.runtime.errors import describe
+from flowsdk.runtime.interrupt import HOST_ENDS
 from flowsdk.runtime.load import load_flow
 from flowsdk.runtime.logs import LogLine
 from flowsdk.runtime.processes import TaskProcesses
@@ -59,7 +60,7 @@ def main(spec_json: bytes, package: str) -> int:
     processes = TaskProcesses(_echo, started_anew=True)
 
     def on_term(_: int, __: FrameType | None) -> None:
-        processes.stop("SIGTERM")
+        processes.stop(HOST_ENDS)
 
     signal.signal(signal.SIGTERM, on_term)
     first_chunk = sum(1 for _ in store.log_chunks(spec.run, spec.ref)) if _is_retry() else 0

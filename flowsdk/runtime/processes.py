@@ -22,6 +22,7 @@ from flowsdk.datastore import FlowDatastore
 from flowsdk.exception import DatastoreError, TimeoutException, UsageError
 from flowsdk.runtime.child import NO_RESULT, Target, be_child
 from flowsdk.runtime.errors import describe
+from flowsdk.runtime.interrupt import StopReason, stopped_for
 from flowsdk.runtime.logs import LineBuffer, LogLine, LogWriter
 from flowsdk.runtime.redaction import Redactor
 from flowsdk.runtime.task import failed_result, utc_now
@@ -187,6 +188,7 @@ class _Child:
         self._status: int | None = None
         self._kill_at: float | None = None
         self._stopped: str | None = None
+        self._reason = StopReason()
         self._end_at = time.monotonic() + spec.timeout_seconds if spec.timeout_seconds else None
         pipes: dict[str, tuple[int, int]] = {}
         sys.stdout.flush()
@@ -206,6 +208,7 @@ class _Child:
             for fds in others:
                 for fd in fds:
                     os.close(fd)
+            stopped_for(self._reason)
             be_child(pipes, task.target, lost)
         with contextlib.suppress(OSError):  # the child does the same; whoever is first
             os.setpgid(self.pid, self.pid)
@@ -275,6 +278,7 @@ class _Child:
     def stop(self, reason: str) -> None:
         if self._stopped is None:
             self._stopped = reason
+            self._reason.tell(reason)
             self._kill_at = time.monotonic() + GRACE_SECONDS
             self._signal(signal.SIGTERM)
 
@@ -318,8 +322,10 @@ class _Child:
             name = signal.Signals(number).name
             hint = " It may have run out of memory." if number == signal.SIGKILL else ""
             message = f"The task's process was killed by {name}.{hint}"
-            kind = "interrupted" if self._stopped else "user"
-            return ErrorInfo(kind, "flowsdk.Killed", message)  # type: ignore[arg-type]
+            if self._stopped:
+                message = f"The task's process was stopped ({name}): {self._stopped}."
+                return ErrorInfo("interrupted", "flowsdk.Killed", message)
+            return ErrorInfo("user", "flowsdk.Killed", message)
         if os.WEXITSTATUS(status) == NO_RESULT:
             return ErrorInfo(
                 "user",
