@@ -14,6 +14,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import NoReturn, TextIO
 
+from flowsdk.runtime.orphans import end_task_with
 from flowsdk.runtime.redaction import tell_through
 from flowsdk.spec import ErrorInfo, TaskResult
 
@@ -25,7 +26,11 @@ NO_RESULT = 70
 
 
 def be_child(
-    pipes: dict[str, tuple[int, int]], target: Target, lost: ErrorInfo | None = None
+    pipes: dict[str, tuple[int, int]],
+    target: Target,
+    lost: ErrorInfo | None,
+    parent: int,
+    grace_seconds: float,
 ) -> NoReturn:
     """Run a task in this process, which has just been forked, and leave it.
 
@@ -33,10 +38,13 @@ def be_child(
         pipes: ``stdout``, ``stderr`` and ``result``, each as (reading end, writing end).
         target: The task.
         lost: What ``target`` is given.
+        parent: Process id of the parent.
+        grace_seconds: How long the task may take to end when the parent is gone.
     """
     code = NO_RESULT
     try:
         _become_a_process_of_its_own(pipes)
+        end_task_with(parent, grace_seconds)
         result = target(lost)
         with contextlib.suppress(Exception):  # the step may have closed or replaced its streams
             _show_error(result)

@@ -193,6 +193,7 @@ class _Child:
         pipes: dict[str, tuple[int, int]] = {}
         sys.stdout.flush()
         sys.stderr.flush()
+        parent = os.getpid()
         try:
             for name in ("stdout", "stderr", "result"):
                 pipes[name] = os.pipe()
@@ -209,7 +210,7 @@ class _Child:
                 for fd in fds:
                     os.close(fd)
             stopped_for(self._reason)
-            be_child(pipes, task.target, lost)
+            be_child(pipes, task.target, lost, parent, GRACE_SECONDS)
         with contextlib.suppress(OSError):  # the child does the same; whoever is first
             os.setpgid(self.pid, self.pid)
         self.fds: dict[int, LineBuffer | None] = {}
