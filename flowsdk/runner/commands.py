@@ -7,6 +7,7 @@ import os
 import shutil
 import sys
 import tempfile
+import threading
 import weakref
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -78,6 +79,7 @@ class FlowCommands:
         place.mkdir(exist_ok=True)
         plan = {
             "flow_file": str(self.flow_file),
+            "ends_with": _process_of_main_thread(),
             "options": self.options,
             "command": list(command),
             "command_options": {**options, attributes: str(place / "attributes.json")},
@@ -106,6 +108,11 @@ class FlowCommands:
         for process in self._started:
             await process.stop_async()
         self.cleanup()
+
+
+def _process_of_main_thread() -> int | None:
+    """This process; None in another thread, whose end a child would take for that of the process."""
+    return os.getpid() if threading.current_thread() is threading.main_thread() else None
 
 
 def _check_places(flow_file: Path, cwd: Path) -> None:

@@ -16,16 +16,20 @@ from flowsdk.cli.ending import exit_code
 from flowsdk.exception import UsageError, did_you_mean
 from flowsdk.flow import FlowSpec
 from flowsdk.runner.words import command_words
+from flowsdk.runtime.orphans import end_with
 
 
 def main(plan_file: str) -> None:
     """Execute a flow file as ``python flow.py …`` does, then exit.
 
     Args:
-        plan_file: JSON with ``flow_file``, ``options`` (before the command), ``command`` (its words)
-            and ``command_options``.
+        plan_file: JSON with ``flow_file``, ``ends_with`` (id of the parent process if this one is to
+            end with it), ``options`` (before the command), ``command`` (its words) and
+            ``command_options``.
     """
     plan = json.loads(Path(plan_file).read_text("utf-8"))
+    if plan["ends_with"] is not None:
+        end_with(plan["ends_with"])
     script = plan["flow_file"]
     sys.argv = [script]
 
