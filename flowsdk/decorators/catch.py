@@ -19,9 +19,9 @@ if TYPE_CHECKING:
 class Catch(StepDecorator):
     """Let a flow go on where a step has failed for the last time, after all of its ``@retry``.
 
-    What the step had assigned until then is dropped; the artifacts that came in are passed on, and
-    the next steps are those that the source says. The loss of the task's process is caught too:
-    code that crashes the interpreter, takes too much memory or does not react to ``@timeout``.
+    What the step had assigned until then is kept, and the next steps are those that the source says.
+    The loss of the task's process is caught too: code that crashes the interpreter, takes too much
+    memory or does not react to ``@timeout``. Nothing that the step had assigned is left then.
 
     Args:
         var: Name of the artifact that tells: None if the step went well, else a
@@ -50,7 +50,6 @@ class Catch(StepDecorator):
 
     @contextmanager
     def _catching(self, task: RunningTask) -> Iterator[None]:
-        undo = task.snapshot()
         try:
             yield
         except Interrupted:
@@ -59,7 +58,6 @@ class Catch(StepDecorator):
             if task.spec.retry_count < task.spec.max_retries:
                 raise
             info = _describe(task, error)
-            undo()
             task.caught = info
             if self.attributes["print_exception"]:
                 _show(task, info)

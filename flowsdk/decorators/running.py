@@ -58,16 +58,3 @@ class RunningTask:
         """
         if self.node.next or how:
             self.flow_task.transition = implied(self.flow, self.node, how)
-
-    def snapshot(self) -> Callable[[], None]:
-        """Note what the task has assigned so far; call the result to go back to it."""
-        values, scope = dict(self.flow.__dict__), self.flow_task.scope
-        refs = dict(scope.refs) if scope else {}
-
-        def undo() -> None:
-            self.flow.__dict__.clear()
-            self.flow.__dict__.update(values)
-            if scope:
-                scope.refs = refs
-
-        return undo

@@ -39,6 +39,12 @@ _EXIT_SECONDS = 0.05
 #: Why a task was stopped, if that is its own time limit.
 _TIMEOUT = "timeout"
 
+#: What a signal that ends a task most often means.
+_HINTS = {
+    signal.SIGKILL: " It may have run out of memory.",
+    signal.SIGSEGV: " That is a segmentation fault: compiled code used memory that is not its own.",
+}
+
 OnLines = Callable[[TaskSpec, list[LogLine]], None]
 
 
@@ -150,6 +156,8 @@ class TaskProcesses:
             self._publish(child, child.close(fd))
         self._running.remove(child)
         result, task = child.result(), child.task
+        if child.unsaid:
+            self._publish(child, [LogLine(time.time_ns() // 1_000_000, "stderr", child.unsaid)])
         if child.can_be_caught:
             try:
                 self._fork(task, result.error)
@@ -182,6 +190,8 @@ class _Child:
         self.task = task
         self.spec = spec = task.spec
         self.can_be_caught = False
+        #: Why the process has gone, for the log: it could not tell any more.
+        self.unsaid = ""
         self._lost = lost
         self._result = bytearray()
         self._redactor = Redactor()
@@ -301,6 +311,7 @@ class _Child:
                 pass  # written twice, by a step that has forked: neither can be told to be the step's
         else:
             why = self._why_no_result()
+            self.unsaid = why.message
         self.can_be_caught = (
             self.spec.catches
             and self._lost is None
@@ -319,12 +330,10 @@ class _Child:
             )
         status = self._status or 0
         if os.WIFSIGNALED(status):
-            number = os.WTERMSIG(status)
-            name = signal.Signals(number).name
-            hint = " It may have run out of memory." if number == signal.SIGKILL else ""
-            message = f"The task's process was killed by {name}.{hint}"
+            killer = signal.Signals(os.WTERMSIG(status))
+            message = f"The task's process was killed by {killer.name}.{_HINTS.get(killer, '')}"
             if self._stopped:
-                message = f"The task's process was stopped ({name}): {self._stopped}."
+                message = f"The task's process was stopped ({killer.name}): {self._stopped}."
                 return ErrorInfo("interrupted", "flowsdk.Killed", message)
             return ErrorInfo("user", "flowsdk.Killed", message)
         if os.WEXITSTATUS(status) == NO_RESULT:

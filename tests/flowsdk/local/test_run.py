@@ -226,6 +226,19 @@ def test_however_a_step_ends_the_error_says_so(tmp_path: Path, body: str, error:
     assert error in done.stderr.splitlines()[-1]
 
 
+def test_the_log_of_a_task_whose_process_was_killed_says_so_too(tmp_path: Path) -> None:
+    path = write_flow(
+        tmp_path, ENDS.format(body="print('before', flush=True); os.kill(os.getpid(), 9)")
+    )
+    assert run_flow(path, "--quiet", "run").returncode == 1
+    run_id = next((tmp_path / ".flowsdk").rglob("run.json")).parent.name
+    log = run_flow(path, "--quiet", "logs", f"{run_id}/start").stdout
+    assert [line.partition("] ")[2] or line for line in log.splitlines()] == [
+        "before",
+        "The task's process was killed by SIGKILL. It may have run out of memory.",
+    ]
+
+
 def test_a_parameter_or_constant_changed_in_place_is_unchanged_elsewhere_and_the_step_is_warned(
     tmp_path: Path,
 ) -> None:
