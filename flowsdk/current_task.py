@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 from flowsdk.events import Trigger
+from flowsdk.identity import user_name
 
 if TYPE_CHECKING:
     from flowsdk.client import Run, Task
@@ -23,6 +25,9 @@ class Current:
     spot instance is about to be taken away. Under Airflow also ``logical_date``, ``data_interval_start``,
     ``data_interval_end``, ``run_after`` (ISO 8601 text or None) and ``dag_id``.
 
+    Functions that give values to a flow before it runs – defaults of Parameters, events – see
+    ``flow_name``, ``username`` and what ``@project`` adds.
+
     Reading a fact that is not there raises AttributeError; ``current.get(name, default)`` does not,
     and ``name in current`` tells.
     """
@@ -35,7 +40,7 @@ class Current:
     @property
     def is_running_flow(self) -> bool:
         """Whether a task is running in this process."""
-        return bool(self._facts)
+        return "task_id" in self._facts
 
     def get(self, key: str, default: Any = None) -> Any:
         """The fact ``key``, or ``default`` if there is none."""
@@ -79,7 +84,7 @@ class Current:
             "pathspec": spec.pathspec,
             "namespace": spec.namespace,
             "username": spec.user,
-            "tags": frozenset(spec.tags),
+            "tags": set(spec.tags),
             "parameter_names": parameter_names,
             "tempdir": tempdir,
         }
@@ -98,6 +103,16 @@ class Current:
     def _add_lazily(self, **makers: Callable[[], Any]) -> None:
         """Add facts that are made when the step first asks for them."""
         self._makers.update(makers)
+
+    @contextmanager
+    def _before_a_run(self, flow: str, facts: Mapping[str, Any]) -> Iterator[None]:
+        """Tell what is known of a flow that does not run, while a user's function is called."""
+        before = self._facts
+        self._facts = {"flow_name": flow, "username": user_name(), **facts}
+        try:
+            yield
+        finally:
+            self._facts = before
 
     def _end(self) -> None:
         """Forget the task."""

@@ -107,7 +107,7 @@ def _new_run(flow: type[FlowSpec], store: FlowDatastore, context: Mapping[str, A
     given = {name: context["params"].get(name) for name in collect_parameters(flow)}
     project = deployed_project(flow)
     given |= event_parameters(flow, project, context)
-    parameters = resolve_parameters(flow, given, env={}, ds_type="s3")
+    parameters = resolve_parameters(flow, given, env={}, ds_type="s3", project=project)
     script = Path(sys.modules[flow.__module__].__file__ or "")
     root = _bundle_root(script, context.get("dag"))
     built = package.build(script, root, decorator_modules(flow))

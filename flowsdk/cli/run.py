@@ -18,6 +18,7 @@ from flowsdk.cli.flow_parameters import add_parameters, given_parameters
 from flowsdk.cli.progress import failure_text, reporter
 from flowsdk.cli.words import not_empty, positive
 from flowsdk.datastore.tags import RunTags
+from flowsdk.decorators.project import project_of
 from flowsdk.exception import ParameterError, TagError, UsageError
 from flowsdk.flow import FlowSpec
 from flowsdk.local.hooks import call_exit_hooks
@@ -69,10 +70,11 @@ def execute(flow: type[FlowSpec], args: argparse.Namespace) -> int:
     """Run the flow; 0 if it succeeded, 1 if it failed, 2 if a parameter is wrong."""
     validate(flow, quiet=args.quiet)
     try:
-        parameters = resolve_parameters(flow, given_parameters(args), os.environ)
-        return carry_out(
-            args, lambda on_lines: LocalRun(flow, parameters, options_of(args), on_lines)
-        )
+        options = options_of(args)
+        project = project_of(flow, options.branch, options.production)
+        given = given_parameters(args)
+        parameters = resolve_parameters(flow, given, os.environ, project=project)
+        return carry_out(args, lambda on_lines: LocalRun(flow, parameters, options, on_lines))
     except (
         ParameterError
     ) as error:  # a file that is given may only turn out to be none when it is read

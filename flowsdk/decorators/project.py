@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import os
 import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
@@ -14,6 +15,9 @@ from flowsdk.identity import user_name
 
 _NAME = re.compile(r"[a-z0-9_]{1,128}")
 _RULE = "lower case letters, digits and '_', at most 128"
+#: Those that win come last.
+_VARIABLES = ("METAFLOW_BRANCH", "FLOWSDK_BRANCH", "METAFLOW_PRODUCTION", "FLOWSDK_PRODUCTION")
+_OFF = ("0", "false", "f", "no", "n", "off")
 _PROJECT_TAG, _BRANCH_TAG = "project:", "project_branch:"
 
 
@@ -139,14 +143,18 @@ def project_of(
 
 def add_project_options(parser: argparse.ArgumentParser, flow: type) -> None:
     """``--branch`` and ``--production``, if the flow has ``@project``; they come before the command."""
+    env = {key.split("_", 1)[1]: os.environ[key] for key in _VARIABLES if os.environ.get(key)}
     # As written, not as prepared: what a flow comes to be may depend on the options themselves.
     written = [one for base in flow.__mro__ for one in vars(base).get("_flow_own_decorators", ())]
     if not any(isinstance(one, Project) for one in written):
         return
     group = parser.add_argument_group("project of the flow")
-    group.add_argument("--branch", metavar="NAME",
-                       help="the branch of the project (default: the user's own)")  # fmt: skip
-    group.add_argument("--production", action="store_true", help="the production branch")
+    group.add_argument("--branch", metavar="NAME", default=env.get("BRANCH"),
+                       help="the branch of the project (default: FLOWSDK_BRANCH, or the user's "
+                       "own)")  # fmt: skip
+    group.add_argument("--production", action="store_true",
+                       default=env.get("PRODUCTION", "no").lower() not in _OFF,
+                       help="the production branch (default: FLOWSDK_PRODUCTION)")  # fmt: skip
 
 
 def _decorator(flow: type) -> Project | None:

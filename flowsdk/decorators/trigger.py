@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
+from flowsdk.current_task import current
 from flowsdk.decorators.base import Decorator, FlowDecorator
 from flowsdk.decorators.project import ProjectSettings
 from flowsdk.events import NamespacedEventName
@@ -244,12 +245,13 @@ def triggers_of(flow: type, project: ProjectSettings | None) -> Triggers:
 
     events: list[EventTrigger] = []
     flows: list[str] = []
-    for decorator in flow_decorators(flow, "trigger"):
-        if isinstance(decorator, TriggerDecorator):
-            events += decorator.events(flow, project)
-    for decorator in flow_decorators(flow, "trigger_on_finish"):
-        if isinstance(decorator, TriggerOnFinishDecorator):
-            flows += decorator.flows(flow, project)
+    with current._before_a_run(flow.__name__, project.facts(flow.__name__) if project else {}):
+        for decorator in flow_decorators(flow, "trigger"):
+            if isinstance(decorator, TriggerDecorator):
+                events += decorator.events(flow, project)
+        for decorator in flow_decorators(flow, "trigger_on_finish"):
+            if isinstance(decorator, TriggerOnFinishDecorator):
+                flows += decorator.flows(flow, project)
     names = [event.name for event in events]
     if len(set(names)) < len(names) or len(set(flows)) < len(flows):
         raise DecoratorError(f"Flow {flow.__name__} waits for the same thing twice. Remove one.")

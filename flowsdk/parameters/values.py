@@ -6,10 +6,11 @@ import json
 import math
 from collections.abc import Mapping
 from dataclasses import replace
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from flowsdk.configs.resolving import resolve_configs
 from flowsdk.configs.value import ConfigValue
+from flowsdk.current_task import current
 from flowsdk.exception import ParameterError, ParameterFieldTypeMismatch, did_you_mean
 from flowsdk.identity import user_name
 from flowsdk.parameters.context import ParameterContext
@@ -19,6 +20,9 @@ from flowsdk.parameters.declaration import (
     collect_parameters,
     type_name,
 )
+
+if TYPE_CHECKING:
+    from flowsdk.decorators.project import ProjectSettings
 
 _ENV_PREFIXES = ("FLOWSDK_RUN_", "METAFLOW_RUN_")
 _TRUE = {"true", "1", "yes", "y", "on", "t"}
@@ -49,6 +53,7 @@ def resolve_parameters(
     given: Mapping[str, Any],
     env: Mapping[str, str] | None = None,
     ds_type: str = "local",
+    project: ProjectSettings | None = None,
 ) -> dict[str, Any]:
     """The value of every parameter for a run, as JSON values.
 
@@ -60,6 +65,7 @@ def resolve_parameters(
         given: Values or text by parameter name.
         env: Environment variables.
         ds_type: ``local`` or ``s3``: what functions are told of where the run's data lies.
+        project: The project and branch of the run, which ``current`` tells functions.
 
     Raises:
         ParameterError: Unknown names, missing or wrong values, defaults that cannot be computed;
@@ -77,13 +83,14 @@ def resolve_parameters(
     ]
     values: dict[str, Any] = {}
     context = _context(flow, env or {}, ds_type)
-    for name, parameter in parameters.items():
-        try:
-            values[name] = _resolve(parameter, context, given, env or {})
-            if values[name] is not None:
-                parameter.verify(flow, values[name])
-        except ParameterError as error:
-            problems.append(error)
+    with current._before_a_run(flow.__name__, project.facts(flow.__name__) if project else {}):
+        for name, parameter in parameters.items():
+            try:
+                values[name] = _resolve(parameter, context, given, env or {})
+                if values[name] is not None:
+                    parameter.verify(flow, values[name])
+            except ParameterError as error:
+                problems.append(error)
     if problems:
         only_types = all(isinstance(error, ParameterFieldTypeMismatch) for error in problems)
         kind = ParameterFieldTypeMismatch if only_types else ParameterError

@@ -26,7 +26,7 @@ ALWAYS = {
     "pathspec": "F/r1/train/2",
     "namespace": "user:ann",
     "username": "ann",
-    "tags": frozenset({"a", "b"}),
+    "tags": {"a", "b"},
     "parameter_names": ["alpha"],
     "tempdir": "/tmp/x",
     "trigger": None,

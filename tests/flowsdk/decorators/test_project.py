@@ -1,12 +1,13 @@
 from __future__ import annotations
 
+import argparse
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from flowsdk import Config, FlowSpec, config_expr, project
-from flowsdk.decorators.project import ProjectSettings, project_of
+from flowsdk.decorators.project import ProjectSettings, add_project_options, project_of
 from flowsdk.exception import DecoratorError, UsageError
 from tests.flowsdk.flows import run_flow, write_flow
 
@@ -68,6 +69,58 @@ def test_the_options_need_a_project_and_a_name() -> None:
         project_of(flow_in(name="demo"), "X")
     assert project_of(type("Plain", (FlowSpec,), {"__module__": __name__})) is None
     assert ProjectSettings.of_tags(("project:x",)) is None
+
+
+@pytest.mark.parametrize(
+    ("variables", "options", "branch"),
+    [
+        ({"METAFLOW_BRANCH": "x"}, [], "test.x"),
+        ({"METAFLOW_BRANCH": "x", "FLOWSDK_BRANCH": "y"}, [], "test.y"),
+        ({"METAFLOW_BRANCH": "x"}, ["--branch", "z"], "test.z"),
+        ({"METAFLOW_PRODUCTION": "True"}, [], "prod"),
+        ({"FLOWSDK_PRODUCTION": "1", "FLOWSDK_BRANCH": "x"}, [], "prod.x"),
+        ({"METAFLOW_PRODUCTION": "1", "FLOWSDK_PRODUCTION": "false"}, ["--branch", "z"], "test.z"),
+    ],
+)
+def test_the_branch_from_the_environment(
+    monkeypatch: pytest.MonkeyPatch, variables: dict[str, str], options: list[str], branch: str
+) -> None:
+    for name, value in variables.items():
+        monkeypatch.setenv(name, value)
+    flow, parser = flow_in(name="demo"), argparse.ArgumentParser()
+    add_project_options(parser, flow)
+    found = parser.parse_args(options)
+    assert project_of(flow, found.branch, found.production) == ProjectSettings("demo", branch)
+
+
+def test_functions_that_give_defaults_know_the_project(tmp_path: Path) -> None:
+    path = write_flow(
+        tmp_path,
+        """
+from flowsdk import project
+
+def told(context):
+    return f"{current.project_flow_name} {current.is_running_flow} {current.get('run_id')}"
+
+@project(name="demo")
+class Told(FlowSpec):
+    where = Parameter("where", default=told)
+
+    @step
+    def start(self):
+        print(self.where)
+        self.next(self.end)
+
+    @step
+    def end(self):
+        pass
+
+if __name__ == "__main__":
+    Told()
+""",
+    )
+    done = run_flow(path, "--quiet", "--branch", "exp", "run")
+    assert "demo.test.exp.Told False None" in done.stdout, done.stderr
 
 
 def test_a_name_from_a_config() -> None:

@@ -7,6 +7,7 @@ import pytest
 from flowsdk import (
     FlowSpec,
     Parameter,
+    current,
     namespaced_event_name,
     trigger,
     trigger_on_finish,
@@ -39,6 +40,8 @@ def flow_with(*decorators: Any) -> type[FlowSpec]:
         ({"event": lambda context: context.flow_name}, [EventTrigger("Flow", {})]),
         ({"event": {"name": lambda context: "x", "parameters": lambda context: ["a"]}},
          [EventTrigger("x", {"a": "a"})]),
+        ({"event": lambda _: f"{current.branch_name}.{current.flow_name}"},
+         [EventTrigger("test.x.Flow", {})]),
         ({"events": lambda context: ["x", {"name": "y"}]},
          [EventTrigger("x", {}), EventTrigger("y", {})]),
     ],
