@@ -6,6 +6,7 @@ import sys
 from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, ClassVar
 
+from flowsdk.declaring import tell_without_traceback
 from flowsdk.exception import (
     ArtifactNotFound,
     InvalidNextException,
@@ -13,6 +14,7 @@ from flowsdk.exception import (
     did_you_mean,
 )
 from flowsdk.registry import notify
+from flowsdk.steps import step_functions
 from flowsdk.transition import Transition, called
 
 if TYPE_CHECKING:
@@ -81,7 +83,7 @@ class FlowSpec:
 
     def __iter__(self) -> Iterator[Any]:
         """The steps of the flow, in the order of their definition."""
-        return iter([getattr(self, node.name) for node in graph_of(type(self))])
+        return iter([getattr(self, name) for name in step_functions(type(self))])
 
     # -- what steps call
 
@@ -264,6 +266,8 @@ class FlowTask:
 
 
 _NO_TASK = FlowTask()
+
+tell_without_traceback()
 
 
 def graph_of(flow: type[FlowSpec]) -> FlowGraph:

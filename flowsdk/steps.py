@@ -45,6 +45,7 @@ def step(
     def mark(decorated: Any) -> Any:
         _require_plain_function(decorated)
         decorated.is_step = True
+        decorated.name = decorated.__name__  # of what iterating over a flow gives
         decorated.is_start_step = start
         decorated.is_end_step = end
         decorated.node_info = dict(node_info or {})

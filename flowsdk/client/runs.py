@@ -13,6 +13,7 @@ from flowsdk.client.objects import Container, Freshness, View, parse_time
 from flowsdk.client.tasks import Task
 from flowsdk.datastore.tags import RunTags
 from flowsdk.events import Trigger
+from flowsdk.exception import TagError
 from flowsdk.spec import RunSpec
 
 
@@ -155,10 +156,12 @@ class Run(Container["Step"]):
             tags_to_add: Of 1 to 500 characters each; a run has at most 50.
 
         Raises:
-            TagError: A tag is malformed, a system tag is to be removed, or the run would have too
-                many.
+            TagError: There are none, a tag is malformed, a system tag is to be removed, or the run
+                would have too many.
         """
         remove, add = tuple(tags_to_remove), tuple(tags_to_add)
+        if not remove and not add:
+            raise TagError("Tags to add or to remove: found none, expected at least one.")
 
         def edit(tags: RunTags) -> RunTags:
             return tags.replaced(remove, add)

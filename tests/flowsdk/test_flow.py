@@ -182,7 +182,7 @@ def test_outside_a_foreach(store: FlowDatastore) -> None:
 
 
 def test_iterating_over_the_steps() -> None:
-    names = [method.__name__ for method in Flow(use_cli=False)]
+    names = [method.name for method in Flow(use_cli=False)]
     assert names == ["start", "a", "b", "join", "end"]
 
 

@@ -34,6 +34,14 @@ def test_public_names_are_there_and_no_module_hides_them(name: str) -> None:
     assert find_spec(f"flowsdk.{name}") is None
 
 
+def test_what_flows_of_metaflows_import_from_elsewhere() -> None:
+    from flowsdk import metaflow_version
+    from flowsdk.metaflow_current import current
+
+    assert metaflow_version.get_version() == flowsdk.__version__
+    assert current is flowsdk.current
+
+
 def test_an_unknown_name() -> None:
     with pytest.raises(AttributeError, match="no attribute 'nothing'"):
         _ = flowsdk.nothing

@@ -69,6 +69,12 @@ def test_tags_are_added_removed_and_replaced(run: Run) -> None:
     assert again(run).tags == again(run).user_tags | run.system_tags
 
 
+def test_there_must_be_a_tag_to_add_or_to_remove(run: Run) -> None:
+    for change in (lambda: run.replace_tags([], []), lambda: run.add_tags([])):
+        with pytest.raises(TagError, match="found none, expected at least one"):
+            change()
+
+
 def test_metaflows_older_programs_pass_several_to_the_singular(run: Run) -> None:
     run.add_tag(["x", "y"])
     run.remove_tag(("x", "first"))
