@@ -264,7 +264,7 @@ def _is_function(entry: Any) -> bool:
 
 def _called(decorator: Decorator, flow: type, value: Any) -> Any:
     """A value, or what the function that it is returns where the flow is deployed."""
-    from flowsdk.configs import ConfigValue, resolve_configs
+    from flowsdk.configs import ConfigValue, evaluate, resolve_configs
     from flowsdk.parameters import ParameterContext
 
     if not _is_function(value):
@@ -272,7 +272,7 @@ def _called(decorator: Decorator, flow: type, value: Any) -> Any:
     configs = ConfigValue(resolve_configs(flow))
     context = ParameterContext.of(flow, decorator.name, ds_type="s3", configs=configs)
     try:
-        return value(context)
+        return evaluate(value(context), flow)  # a function may return expressions
     except Exception as error:  # a user's function may raise anything
         raise decorator.error(f"a function failed with {type(error).__name__}: {error}.") from error
 

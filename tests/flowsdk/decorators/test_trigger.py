@@ -5,8 +5,10 @@ from typing import Any
 import pytest
 
 from flowsdk import (
+    Config,
     FlowSpec,
     Parameter,
+    config_expr,
     current,
     namespaced_event_name,
     trigger,
@@ -74,6 +76,14 @@ def test_a_namespaced_name_without_a_project() -> None:
 def test_flows(attributes: Any, project: ProjectSettings | None, expected: list[str]) -> None:
     flow = flow_with(trigger_on_finish(**attributes))
     assert triggers_of(flow, project) == Triggers(flows=tuple(expected))
+
+
+def test_a_function_may_return_expressions_of_configs() -> None:
+    members = {"__module__": __name__, "config": Config("config", default_value={"x": "y"})}
+    flow = trigger(event=lambda _: {"name": config_expr("config.x + '.done'")})(
+        type("Flow", (FlowSpec,), members)
+    )
+    assert triggers_of(flow, None).events == (EventTrigger("y.done", {}),)
 
 
 def test_both_together_and_neither() -> None:
