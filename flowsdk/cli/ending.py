@@ -8,6 +8,7 @@ import os
 import sys
 from collections.abc import Callable
 
+from flowsdk.declaring import told
 from flowsdk.exception import FlowException, UsageError
 
 _FULL = (errno.ENOSPC, errno.EDQUOT)
@@ -89,5 +90,4 @@ def _exit_code(end: SystemExit) -> int:
 
 def _report(error: FlowException) -> None:
     sys.stdout.flush()
-    text = str(error).replace("\n", "\n    ")
-    sys.stderr.write(f"{error.headline}:\n    {text}\n")
+    sys.stderr.write(told(error))

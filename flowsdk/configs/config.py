@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
 from flowsdk.configs.expression import ConfigExpression
+from flowsdk.declaring import declared_at, unknown_argument
 from flowsdk.exception import ConfigError
 
 _NAME = re.compile(r"[A-Za-z][A-Za-z0-9_-]*")
@@ -36,11 +37,18 @@ class Config:
         show_default: Whether the help shows the default. True by default.
 
     Raises:
-        ConfigError: The name is malformed.
+        ConfigError: The name is malformed, or an argument is unknown.
     """
 
     #: Asked of anything that stands in a flow class; here it would be taken for a key.
     is_step = False
+
+    def __new__(cls, *args: Any, **kwargs: Any) -> Any:
+        """Refuse arguments that there are not, with the line that gives them."""
+        if wrong := unknown_argument(cls, kwargs):
+            name = args[0] if args else kwargs.get("name")
+            raise ConfigError(f"{cls.__name__} {name!r} ({declared_at()}): {wrong}")
+        return super().__new__(cls)
 
     def __init__(
         self,

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import json
+import math
 import re
 import sys
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager
 from typing import TYPE_CHECKING, Any, ClassVar, TypeVar
 
+from flowsdk.declaring import declared_at
 from flowsdk.exception import DecoratorError, did_you_mean
 from flowsdk.registry import notify
 
@@ -38,14 +40,17 @@ class Decorator:
     name: ClassVar[str]
     #: Attribute → value if none is given.
     defaults: ClassVar[Mapping[str, Any]] = {}
+    #: ``file:line`` of its use in the source, for messages; empty if it comes from elsewhere.
+    location: str = ""
 
     def __init__(self, **attributes: Any) -> None:
+        self.location = declared_at()
         waiting = _has_expressions(attributes)
         for attribute in attributes:
             if attribute not in self.defaults and not (waiting and attribute.startswith("_")):
-                raise DecoratorError(
-                    f"@{self.name} has no attribute {attribute!r}, expected "
-                    f"{', '.join(self.defaults) or 'none'}.{did_you_mean(attribute, self.defaults)}"
+                raise self.error(
+                    f"found attribute {attribute!r}, expected {', '.join(self.defaults) or 'none'}."
+                    f"{did_you_mean(attribute, self.defaults)}"
                 )
         self.attributes: dict[str, Any] = {**self.defaults, **attributes}
         if not waiting:
@@ -62,15 +67,29 @@ class Decorator:
         """Raise DecoratorError if the attributes make no sense; subclasses override it."""
 
     def error(self, message: str) -> DecoratorError:
-        """An error that names the decorator."""
-        return DecoratorError(f"@{self.name}: {message}")
+        """An error that names the decorator and its place."""
+        place = f" ({self.location})" if self.location else ""
+        return DecoratorError(f"@{self.name}{place}: {message}")
+
+    def number(self, attribute: str) -> float | None:
+        """The value of an attribute as a number, which may be given as text; None if it is none."""
+        value = self.attributes[attribute]
+        if isinstance(value, str):
+            try:
+                value = json.loads(value)
+            except ValueError:
+                return None
+        is_number = isinstance(value, (int, float)) and not isinstance(value, bool)
+        return value if is_number and math.isfinite(value) else None
 
     def __repr__(self) -> str:
         given = {k: v for k, v in self.attributes.items() if v != self.defaults.get(k)}
         return f"@{self.name}({', '.join(f'{k}={v!r}' for k, v in given.items())})"
 
     def __eq__(self, other: object) -> bool:
-        return type(other) is type(self) and other.__dict__ == self.__dict__
+        if type(other) is not type(self):
+            return False
+        return {**other.__dict__, "location": ""} == {**self.__dict__, "location": ""}
 
     def __hash__(self) -> int:
         return hash(repr(self))

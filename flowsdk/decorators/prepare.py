@@ -173,8 +173,11 @@ class _Preparation:
         try:
             return self._with_values(decorator)
         except (DecoratorError, ConfigError) as error:
-            which = f"@{decorator.name}: " if isinstance(error, ConfigError) else ""
-            raise type(error)(f"{what} {self._flow.__name__}: {which}{error}") from error
+            if isinstance(error, ConfigError):  # which says its own place
+                which, place = f"@{decorator.name}: ", ""
+            else:
+                which, place = "", f" ({decorator.location})" if decorator.location else ""
+            raise type(error)(f"{what} {self._flow.__name__}{place}: {which}{error}") from error
 
     def _with_values(self, decorator: D) -> D:
         """The decorator itself, or one like it with the values of its expressions."""
@@ -185,6 +188,7 @@ class _Preparation:
         if not has_expressions((getattr(decorator, "args", ()), decorator.attributes)):
             return decorator
         found: D = decorator.with_values(lambda value: evaluate(value, self._flow))
+        found.location = decorator.location
         return found
 
 

@@ -21,11 +21,12 @@ class Retry(StepDecorator):
 
     def check(self) -> None:
         """Both must be numbers, not negative."""
-        times, minutes = self.attributes["times"], self.attributes["minutes_between_retries"]
-        if not isinstance(times, int) or isinstance(times, bool) or times < 0:
-            raise self.error(f"times={times!r}, expected a whole number, 0 or more.")
-        if not isinstance(minutes, (int, float)) or minutes < 0:
-            raise self.error(f"minutes_between_retries={minutes!r}, expected a number, 0 or more.")
+        for key, expected in (("times", "whole number"), ("minutes_between_retries", "number")):
+            value = self.number(key)
+            if value is None or value < 0 or (key == "times" and value != int(value)):
+                found = self.attributes[key]
+                raise self.error(f"{key}={found!r}, expected a {expected}, 0 or more.")
+            self.attributes[key] = int(value) if key == "times" else value
 
 
 retry = Retry.decorate

@@ -28,9 +28,11 @@ class Timeout(StepDecorator):
 
     def check(self) -> None:
         """The sum must be positive."""
-        for key, value in self.attributes.items():
-            if not isinstance(value, (int, float)) or value < 0:
-                raise self.error(f"{key}={value!r}, expected a number, 0 or more.")
+        for key, found in self.attributes.items():
+            value = self.number(key)
+            if value is None or value < 0:
+                raise self.error(f"{key}={found!r}, expected a number, 0 or more.")
+            self.attributes[key] = value
         a = self.attributes
         total = a["seconds"] + 60 * a["minutes"] + 3600 * a["hours"]
         if total <= 0:

@@ -9,6 +9,7 @@ from collections.abc import Container, Mapping, Sequence
 from typing import Any
 
 from flowsdk.configs.expression import evaluate, has_expressions
+from flowsdk.declaring import declared_at, unknown_argument
 from flowsdk.exception import ConfigError, ParameterError
 
 #: Options of the command line, which a parameter would hide.
@@ -60,7 +61,17 @@ class Parameter:
 
     Each of them but the name may be an expression of the flow's Configs. Only ``default`` may be a
     function.
+
+    Raises:
+        ParameterError: An argument is unknown.
     """
+
+    def __new__(cls, *args: Any, **kwargs: Any) -> Any:
+        """Refuse arguments that there are not, with the line that gives them."""
+        if wrong := unknown_argument(cls, kwargs):
+            name = args[0] if args else kwargs.get("name")
+            raise ParameterError(f"{cls.__name__} {name!r} ({declared_at()}): {wrong}")
+        return super().__new__(cls)
 
     def __init__(
         self,

@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterable
 from importlib import import_module
 from typing import Any, ClassVar
 
+from flowsdk.declaring import declared_at
 from flowsdk.decorators.base import Decorator, StepDecorator
 from flowsdk.exception import DecoratorError, did_you_mean
 
@@ -55,6 +56,7 @@ class OwnStepDecorator(StepDecorator, metaclass=_OfSteps):
             _classes[cls.name] = cls
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
+        self.location = declared_at()
         if args and not self._takes_positional:
             raise self.error(f"found argument {args[0]!r}, expected keyword arguments only.")
         if (args or kwargs) and not self._takes_arguments():

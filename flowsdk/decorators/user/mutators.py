@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
+from flowsdk.declaring import declared_at
 from flowsdk.decorators.base import flow_has_changed
 from flowsdk.decorators.user.common import BareOrCalled, OwnStepDecorator
 from flowsdk.exception import DecoratorError
@@ -49,9 +50,12 @@ class FlowMutator(metaclass=_OfFlows):
     """
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
+        #: ``file:line`` of its use in the source, for messages.
+        self.location = declared_at()
         if (args or kwargs) and type(self).init is FlowMutator.init:
             raise DecoratorError(
-                f"@{self.name}: found arguments, and it takes none. Implement init(self, …) in it."
+                f"@{self.name} ({self.location}): found arguments, and it takes none. Implement "
+                f"init(self, …) in it."
             )
         self.args = args
         self.attributes = kwargs
@@ -60,7 +64,7 @@ class FlowMutator(metaclass=_OfFlows):
         """Attach this to a flow class, which is returned."""
         if not type(self)._decorates(flow):
             raise DecoratorError(
-                f"@{self.name}: found on {flow!r}, expected a subclass of FlowSpec."
+                f"@{self.name} ({self.location}): found on {flow!r}, expected a subclass of FlowSpec."
             )
         own = flow.__dict__.get("_flow_own_mutators", ())
         flow._flow_own_mutators = (*own, self)  # the one next to the class acts first

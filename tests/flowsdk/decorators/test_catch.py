@@ -394,5 +394,5 @@ def test_it_is_refused_there_from_with_too(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("var", ["not a name", "_hidden", 3, "class"])
 def test_var_must_be_the_name_of_an_artifact(var: Any) -> None:
-    with pytest.raises(DecoratorError, match="@catch: var="):
+    with pytest.raises(DecoratorError, match=r"@catch \(.*:\d+\): var="):
         catch(var=var)

@@ -529,7 +529,9 @@ def test_a_bad_value_of_an_expression_names_the_step() -> None:
         def start(self) -> None:
             self.next(self.end)
 
-    with pytest.raises(DecoratorError, match="Step 'start' of flow Wrong: @resources: cpu=-7"):
+    with pytest.raises(
+        DecoratorError, match=r"Step 'start' of flow Wrong \(.*:\d+\): @resources: cpu=-7"
+    ):
         prepare(Wrong)
 
 
