@@ -5,9 +5,12 @@ from __future__ import annotations
 import argparse
 import shlex
 import sys
+from collections.abc import Callable, Iterable, Sequence
+from functools import partial
 
 from flowsdk import lint
 from flowsdk.decorators.settings import step_settings
+from flowsdk.exception import FlowException, FlowLintError
 from flowsdk.flow import FlowSpec, graph_of
 from flowsdk.parameters import collect_parameters
 
@@ -35,19 +38,40 @@ def validate(flow: type[FlowSpec], *, quiet: bool) -> None:
         quiet: Say nothing if all is well.
 
     Raises:
-        FlowLintError: Its graph has problems; the message lists all of them.
-        ParameterError: Its parameters have; likewise.
-        DecoratorError: Decorators of a step do not go together.
+        FlowLintError: It has problems of several kinds, or its graph has; the message lists all.
+        ParameterError: Only its parameters have; likewise.
+        DecoratorError: Only the decorators of a step do not go together.
     """
     if not quiet:
         sys.stderr.write("Validating your flow...\n")
     graph = graph_of(flow)
-    lint.validate(graph)
-    collect_parameters(flow)
-    for node in graph:
-        step_settings(flow, node.name)
+    errors = _errors(
+        [
+            lambda: lint.validate(graph),
+            lambda: collect_parameters(flow),
+            *(partial(step_settings, flow, node.name) for node in graph),
+        ]
+    )
+    if len(errors) == 1:
+        raise errors[0]
+    if errors:
+        raise FlowLintError([problem for error in errors for problem in _problems(error)])
     if not quiet:
         sys.stderr.write("    The graph looks good!\n")
+
+
+def _errors(checks: Iterable[Callable[[], object]]) -> list[FlowException]:
+    found = []
+    for check in checks:
+        try:
+            check()
+        except FlowException as error:
+            found.append(error)
+    return found
+
+
+def _problems(error: FlowException) -> Sequence[object]:
+    return error.problems if isinstance(error, FlowLintError) else str(error).splitlines()
 
 
 _HINTS = """

@@ -87,6 +87,7 @@ class _Preparation:
         self._flow = flow
         self._extra = extra
         self._uses_configs = uses_configs
+        self._problems: list[DecoratorError | ConfigError] = []
         undo(flow)
         self._draft = Draft(flow)
 
@@ -105,13 +106,16 @@ class _Preparation:
             for decorator in decorators[::-1]:
                 if is_mutator(decorator):
                     self._mutate_step(decorator, step, early=False)
-        return Prepared(
+        prepared = Prepared(
             {step: self._ordered(step, found) for step, found in draft.steps.items()},
             {
                 name: tuple(self._valued(decorator, "Flow") for decorator in found)
                 for name, found in draft.flow_decorators.items()
             },
         )
+        if self._problems:
+            raise _as_one(self._problems)
+        return prepared
 
     def _pre_mutate_step(self, step: str, decorators: Sequence[StepDecorator]) -> None:
         """Let the mutators among ``decorators`` act, the innermost first, and those that they add."""
@@ -169,7 +173,7 @@ class _Preparation:
         return tuple(sorted(found, key=lambda decorator: decorator.rank))
 
     def _valued(self, decorator: D, what: str) -> D:
-        """As :meth:`_with_values`; errors name what the decorator is on."""
+        """As :meth:`_with_values`; errors name what the decorator is on, and are collected."""
         try:
             return self._with_values(decorator)
         except (DecoratorError, ConfigError) as error:
@@ -177,7 +181,10 @@ class _Preparation:
                 which, place = f"@{decorator.name}: ", ""
             else:
                 which, place = "", f" ({decorator.location})" if decorator.location else ""
-            raise type(error)(f"{what} {self._flow.__name__}{place}: {which}{error}") from error
+            problem = type(error)(f"{what} {self._flow.__name__}{place}: {which}{error}")
+            problem.__cause__ = error
+            self._problems.append(problem)
+            return decorator
 
     def _with_values(self, decorator: D) -> D:
         """The decorator itself, or one like it with the values of its expressions."""
@@ -190,6 +197,15 @@ class _Preparation:
         found: D = decorator.with_values(lambda value: evaluate(value, self._flow))
         found.location = decorator.location
         return found
+
+
+def _as_one(problems: Sequence[DecoratorError | ConfigError]) -> DecoratorError | ConfigError:
+    if len(problems) == 1:
+        return problems[0]
+    text = "\n".join(map(str, problems))
+    if all(isinstance(problem, ConfigError) for problem in problems):
+        return ConfigError(text)
+    return DecoratorError(text)
 
 
 def is_mutator(decorator: StepDecorator) -> bool:

@@ -70,6 +70,30 @@ def test_parameters_are_checked_too(tmp_path: Path, wrong: str, message: str) ->
     assert "Traceback" not in done.stderr
 
 
+def test_problems_of_the_graph_and_of_parameters_are_told_together(tmp_path: Path) -> None:
+    body = """
+    class Wrong(FlowSpec):
+        alpha = Parameter("max-workers")
+        beta = Parameter("b", default="x", type=int)
+        @step
+        def start(self):
+            self.next(self.edn)
+        @step
+        def end(self):
+            pass
+    if __name__ == "__main__":
+        Wrong()
+    """
+    done = run_flow(write_flow(tmp_path, body), "--quiet", "check")
+    assert done.returncode == 1
+    first, count, *problems = done.stderr.splitlines()
+    assert (first, count.strip()) == ("The flow has problems:", "3 problems in the flow:")
+    assert ["self.edn" in problems[0], "'max-workers'" in problems[1], "'b'" in problems[2]] == [
+        True
+    ] * 3
+    assert len(problems) == 3
+
+
 @pytest.mark.parametrize("command", ["check", "run"])
 def test_every_problem_is_listed_with_its_place(cli: Cli, command: str) -> None:
     outcome = cli(command, flow=BrokenFlow)

@@ -522,6 +522,25 @@ def test_expressions_become_values_everywhere() -> None:
 act: Act | None = None
 
 
+def test_all_bad_values_of_expressions_are_told_together() -> None:
+    class Wrong(Base):
+        @resources(cpu=config_expr("settings.cpu - 10"))
+        @step
+        def start(self) -> None:
+            self.next(self.end)
+
+        @retry(times=config_expr("settings.nothing"))
+        @step
+        def end(self) -> None:
+            pass
+
+    with pytest.raises(DecoratorError) as caught:
+        prepare(Wrong)
+    cpu, times = str(caught.value).splitlines()
+    assert "@resources: cpu=-7" in cpu
+    assert "Step 'end' of flow Wrong: @retry: Config expression" in times
+
+
 def test_a_bad_value_of_an_expression_names_the_step() -> None:
     class Wrong(Base):
         @resources(cpu=config_expr("settings.cpu - 10"))
