@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import logging
 import re
+import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from datetime import datetime, timezone
 from itertools import islice
 from typing import TypeVar
 
@@ -19,9 +22,10 @@ from flowsdk.client.metadata import (
 from flowsdk.datastore import FlowDatastore, keys, open_storage
 from flowsdk.datastore.store import flows
 from flowsdk.datastore.tags import RunTags
-from flowsdk.exception import KeyNotFound
+from flowsdk.exception import KeyNotFound, UnreadableDocument
 from flowsdk.spec import RunSpec, TaskRef, TaskSpec
 
+_log = logging.getLogger(__name__)
 #: Requests at once where each waits for a network.
 _PARALLEL = 32
 #: Run ids that say when the run was made: that saves reading a document of each to sort them. On a
@@ -33,6 +37,9 @@ _AIRFLOW_RUN = re.compile(
 )
 #: Against S3, enough for a loop over a task's attributes to ask once.
 _FRESH_SECONDS = 1.0
+#: A run that notes once a minute that it goes on, and has not for so long, does so no more. Enough
+#: for a note that failed, and for clocks that differ somewhat.
+LOST_SECONDS = 300.0
 
 A = TypeVar("A")
 B = TypeVar("B")
@@ -42,12 +49,14 @@ class DatastoreMetadata(MetadataProvider):
     """The runs that a datastore holds.
 
     How it works:
-        A laptop's run notes its end in a document of its own. Other runs (of an Airflow, read
-        without it) have none: they end as their last step does. Runs are in the order of the times
+        A laptop's run notes its end in a document of its own, and until then now and then that it
+        goes on: one that has not done so for minutes was killed, and has failed. Other runs (of an
+        Airflow, read without it) note neither: they end as their last step does. Runs are in the order of the times
         in their ids, as far as those have one.
     Known limitation:
-        A run that was killed on the spot, and one of an Airflow that failed before its last step,
-        cannot be told from one that is still running. A run of an Airflow that was triggered with
+        A run of an Airflow that failed before its last step cannot be told from one that is still
+        running, nor a laptop's run that stands still, as its machine may while it is suspended, from
+        one that was killed. A run of an Airflow that was triggered with
         a logical date of its own is taken to have been made at that date.
 
     Args:
@@ -61,6 +70,8 @@ class DatastoreMetadata(MetadataProvider):
         self.fresh_seconds = _FRESH_SECONDS if self._storage.remote else 0.0
         #: Documents that never change.
         self._specs: dict[tuple[str, str], RunSpec] = {}
+        #: Runs that listings have been silent about, and have said so.
+        self._left_out: set[tuple[str, str]] = set()
 
     def flows(self) -> list[str]:
         """The flows that have runs here."""
@@ -73,7 +84,11 @@ class DatastoreMetadata(MetadataProvider):
     def has_runs(self, flow: str, tags: frozenset[str]) -> bool:
         """One listing, and a request or two for each run until one has the tags."""
         ids = self._newest_first(flow)
-        return any(self._map(lambda run: self.has_tags(flow, run, tags), ids))
+
+        def look(run: str) -> bool | None:
+            return self._or_left_out(flow, run, lambda: self.has_tags(flow, run, tags))
+
+        return any(self._map(look, ids))
 
     def runs(
         self,
@@ -83,11 +98,15 @@ class DatastoreMetadata(MetadataProvider):
         *,
         ahead: bool = False,  # noqa: ARG002  # what is needed of a run is read with it
     ) -> Iterator[RunInfo]:
-        """One listing, and two or three requests for each run that is looked at."""
+        """One listing, and three or four requests for each run that is looked at."""
         ids = self._newest_first(flow)
 
-        def look(run: str) -> RunInfo | None:
+        def readable(run: str) -> RunInfo | None:
+            self.run_spec(flow, run)  # whoever goes on with the run needs it
             return self.run(flow, run) if self.has_tags(flow, run, tags) else None
+
+        def look(run: str) -> RunInfo | None:
+            return self._or_left_out(flow, run, lambda: readable(run))
 
         for info in self._map(look, ids):
             if info and status in (None, info.status):
@@ -104,6 +123,8 @@ class DatastoreMetadata(MetadataProvider):
             last = self.end_task(flow, run)
             status: State = self._outcome(store, run, last) if last else "running"
             finished_at = last.finished_at if last and status != "running" else None
+            if status == "running" and (lost := self._lost_at(store, run)):
+                status, finished_at = "failed", lost
         else:
             status, finished_at = end.status, end.finished_at
         return RunInfo(flow, run, status, self._created_at(flow, run) or None, finished_at)
@@ -175,9 +196,17 @@ class DatastoreMetadata(MetadataProvider):
             return TaskInfo.of(newest)
         # No result: it runs, unless its run has ended and took it along.
         last, end = refs[-1], store.read_run_end(run)
-        if end is None:
+        ended_at = end.finished_at if end else self._lost_at(store, run)
+        if ended_at is None:
             return TaskInfo(last.step, last.task, last.attempt, "running")
-        return TaskInfo(last.step, last.task, last.attempt, "failed", finished_at=end.finished_at)
+        return TaskInfo(last.step, last.task, last.attempt, "failed", finished_at=ended_at)
+
+    def _lost_at(self, store: FlowDatastore, run: str) -> str | None:
+        """When a run without an end was last known to go on, if that is too long ago to be so now."""
+        alive = store.last_alive(run)
+        if alive is None or time.time() - alive <= LOST_SECONDS:
+            return None
+        return datetime.fromtimestamp(alive, timezone.utc).isoformat(timespec="microseconds")
 
     def _outcome(self, store: FlowDatastore, run: str, last: TaskInfo) -> State:
         """How a run ended whose end nobody noted, by the task of its last step."""
@@ -200,10 +229,23 @@ class DatastoreMetadata(MetadataProvider):
     def _newest_first(self, flow: str) -> list[str]:
         """The ids of all runs. One listing, and a request for each id that says no time."""
         ids = self._store(flow).runs()
-        created = dict(
-            zip(ids, self._map(lambda run: self._created_at(flow, run), ids), strict=True)
-        )
-        return sorted(ids, key=lambda run: (created[run], run), reverse=True)
+
+        def created_at(run: str) -> str | None:
+            return self._or_left_out(flow, run, lambda: self._created_at(flow, run))
+
+        found = zip(ids, self._map(created_at, ids), strict=True)
+        created = {run: at for run, at in found if at is not None}
+        return sorted(created, key=lambda run: (created[run], run), reverse=True)
+
+    def _or_left_out(self, flow: str, run: str, look: Callable[[], A]) -> A | None:
+        """What a look at a run finds; None, and a warning once, if its documents are unreadable."""
+        try:
+            return look()
+        except UnreadableDocument as error:
+            if (flow, run) not in self._left_out:
+                self._left_out.add((flow, run))
+                _log.warning("Run %s/%s is left out: %s", flow, run, error)
+            return None
 
     def _created_at(self, flow: str, run: str) -> str:
         """When a run was created, in UTC with microseconds; empty if nothing says it."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import mmap
 import os
+import stat
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import IO
@@ -90,8 +91,12 @@ class FolderStorage(Storage):
                 if error.errno not in (errno.ENOTEMPTY, errno.ENOENT):
                     raise DatastoreError(f"Cannot delete {self.uri(key)}: {error}.") from error
 
-    def exists(self, key: str) -> bool:
-        return (self._folder / key).is_file()
+    def modified(self, key: str) -> float | None:
+        try:
+            found = os.stat(self._folder / key)
+        except (FileNotFoundError, NotADirectoryError):
+            return None
+        return found.st_mtime if stat.S_ISREG(found.st_mode) else None
 
     def freshen(self, key: str) -> bool:
         try:

@@ -4,6 +4,7 @@
     <flow>/code/<digest>                                 code packages
     <flow>/runs/<run>/run.json                           RunSpec
     <flow>/runs/<run>/done.json                          RunEnd, of a laptop's run
+    <flow>/runs/<run>/alive.txt                          written again and again while a laptop runs it
     <flow>/runs/<run>/tags.<n>.json                      RunTags, after the n-th edit
     <flow>/runs/<run>/<step>/<task>/<attempt>/spec.json    TaskSpec, by whoever launches
                                              /log/<n>      log chunks, while running
@@ -82,6 +83,11 @@ def run_document(flow: str, run_id: str) -> str:
 def run_end(flow: str, run_id: str) -> str:
     """The RunEnd of a run."""
     return run(flow, run_id) + RUN_END_DOCUMENT
+
+
+def run_alive(flow: str, run_id: str) -> str:
+    """What is written again and again while a run goes on."""
+    return run(flow, run_id) + "alive.txt"
 
 
 def run_tags(flow: str, run_id: str, edit: int) -> str:

@@ -44,8 +44,9 @@ class LayeredStorage(Storage):
     def delete(self, keys: Sequence[str]) -> None:
         self._upper.delete(keys)
 
-    def exists(self, key: str) -> bool:
-        return self._upper.exists(key) or self._lower.exists(key)
+    def modified(self, key: str) -> float | None:
+        upper = self._upper.modified(key)
+        return self._lower.modified(key) if upper is None else upper
 
     def freshen(self, key: str) -> bool:
         return self._upper.freshen(key) or self._lower.exists(key)

@@ -138,22 +138,22 @@ class S3Storage(Storage):
                 why = "; ".join(f"{e['Key']}: {e.get('Message', e['Code'])}" for e in failed)
                 raise DatastoreError(f"{self.root}: not everything could be deleted: {why}.")
 
-    def exists(self, key: str) -> bool:
+    def modified(self, key: str) -> float | None:
         with _translated(self.uri(key)) as failure:
             failure.allow(*_MISSING)
-            self.client.head_object(Bucket=self.bucket, Key=self._prefix + key)
-        return not failure.met
+            head = self.client.head_object(Bucket=self.bucket, Key=self._prefix + key)
+        return None if failure.met else head["LastModified"].timestamp()
 
     def freshen(self, key: str) -> bool:
         place = {"Bucket": self.bucket, "Key": self._prefix + key}
+        modified = self.modified(key)
         with _translated(self.uri(key)) as failure:
             failure.allow(*_MISSING)
-            modified = self.client.head_object(**place)["LastModified"]
-            if time.time() - modified.timestamp() > _FRESH_SECONDS:
+            if modified is not None and time.time() - modified > _FRESH_SECONDS:
                 # Onto itself: S3 allows that where something about the object is replaced.
                 extra = {"MetadataDirective": "REPLACE"}
                 self.client.copy(place, self.bucket, place["Key"], ExtraArgs=extra)
-        return not failure.met
+        return modified is not None and not failure.met
 
     def entries(self, prefix: str) -> Iterator[Entry]:
         for page in self._pages(prefix, delimiter=""):

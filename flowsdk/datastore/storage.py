@@ -87,9 +87,13 @@ class Storage(ABC):
             DatastoreError: One could not be removed.
         """
 
-    @abstractmethod
     def exists(self, key: str) -> bool:
         """Whether there is such an object."""
+        return self.modified(key) is not None
+
+    @abstractmethod
+    def modified(self, key: str) -> float | None:
+        """When an object was written or freshened, in seconds since 1970; None if there is none."""
 
     @abstractmethod
     def freshen(self, key: str) -> bool:

@@ -59,6 +59,14 @@ class FlowDatastore:
         except KeyNotFound:
             return None
 
+    def write_alive(self, run: str) -> None:
+        """Note that a run goes on. Only when this was written counts."""
+        self.storage.write(keys.run_alive(self.flow, run), [b"The run went on at this time.\n"])
+
+    def last_alive(self, run: str) -> float | None:
+        """When a run was last known to go on, in seconds since 1970; None if it does not say."""
+        return self.storage.modified(keys.run_alive(self.flow, run))
+
     def read_tags(self, run: str) -> RunTags:
         """The tags that a run has now; raises KeyNotFound if there is no such run."""
         return self._newest_tags(run)[1]

@@ -7,7 +7,7 @@ import re
 import secrets
 import sys
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timezone
 from pathlib import Path
 from typing import Any
@@ -25,6 +25,7 @@ from flowsdk.graph import FlowGraph
 from flowsdk.identity import user_name
 from flowsdk.include_file import include_files
 from flowsdk.lint import validate
+from flowsdk.local.heartbeat import Heartbeat
 from flowsdk.local.launchers import ForkLauncher, Launcher, OnLines
 from flowsdk.local.origin import Origin
 from flowsdk.local.scheduler import Listener, Scheduler
@@ -150,13 +151,20 @@ class LocalRun:
     def execute(self, listener: Listener) -> RunOutcome:
         """Run all tasks."""
         self.store.write_run(self.run)
+        heartbeat = Heartbeat(self.store, self.run.run)
+        heartbeat.beat()
+
+        def tick() -> None:
+            heartbeat.beat()
+            listener.tick()
+
         scheduler = Scheduler(
             self.graph,
             self.run,
             self.store,
             self.settings,
             self._launchers,
-            listener,
+            replace(listener, tick=tick),
             self.options.max_workers,
             self.options.max_num_splits,
             self.origin,

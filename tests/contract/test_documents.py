@@ -42,6 +42,7 @@ def test_keys_are_where_they_were() -> None:
     assert keys.code("DigitsFlow", "abcd") == "DigitsFlow/code/abcd"
     assert keys.run_document("DigitsFlow", run) == f"DigitsFlow/runs/{run}/run.json"
     assert keys.run_end("DigitsFlow", run) == f"DigitsFlow/runs/{run}/done.json"
+    assert keys.run_alive("DigitsFlow", run) == f"DigitsFlow/runs/{run}/alive.txt"
     assert keys.run_tags("DigitsFlow", run, 12) == f"DigitsFlow/runs/{run}/tags.000012.json"
     assert [keys.tags_edit(name) for name in ("tags.000012.json", "run.json", "tags")] == [12, 0, 0]
     assert keys.spec("DigitsFlow", run, ref) == task + "spec.json"

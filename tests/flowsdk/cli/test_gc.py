@@ -116,6 +116,30 @@ def test_a_run_that_goes_on_stays(root: str, capsys: pytest.CaptureFixture[str])
     assert collect(capsys, "--keep-runs", "0")["runs"] == [run], "it was killed long ago"
 
 
+def test_a_run_that_was_killed_goes(root: str, capsys: pytest.CaptureFixture[str]) -> None:
+    run = record(root)
+    storage = FlowDatastore.at(root, "HelloFlow").storage
+    end = keys.result("HelloFlow", run, TaskRef("end", "0", 0))
+    storage.delete([keys.run_end("HelloFlow", run), end])
+    assert collect(capsys, "--keep-runs", "0")["runs"] == [], "it was heard of a moment ago"
+    aged(root, days=0.01)
+    assert collect(capsys, "--keep-runs", "0")["runs"] == [run]
+    assert list(storage.entries(keys.runs("HelloFlow"))) == []
+
+
+def test_what_only_an_unreadable_run_refers_to_stays(
+    root: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    run = record(root)
+    storage = FlowDatastore.at(root, "HelloFlow").storage
+    storage.write(keys.run_document("HelloFlow", run), [b'{"schema_version":1}'])
+    aged(root)
+    before = list(storage.keys(""))
+    found = collect(capsys, "--keep-runs", "0")
+    assert (found["runs"], found["data"]) == ([], 0)
+    assert list(storage.keys("")) == before
+
+
 def test_what_is_young_or_used_again_stays(root: str, capsys: pytest.CaptureFixture[str]) -> None:
     blobs = FlowDatastore.at(root, "HelloFlow").blobs
     record(root)

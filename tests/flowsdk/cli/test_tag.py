@@ -78,3 +78,15 @@ def test_wrong_use(cli: Cli, recorded: Recorded, words: list[str], code: int, me
     outcome = cli("--datastore-root", recorded.root, "tag", *given)
     assert outcome.code == code
     assert message in outcome.err
+
+
+def test_a_run_that_cannot_be_read_is_left_out(
+    cli: Cli, runs: list[str], tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    document = tmp_path / ".flowsdk" / "HelloFlow" / "runs" / runs[1] / "run.json"
+    assert json.loads(document.read_text())["run"] == runs[1]
+    document.write_text("{")
+    assert list(json.loads(cli("--quiet", "tag", "list", "--json").out)) == [runs[0]]
+    assert f"Run HelloFlow/{runs[1]} is left out: RunSpec is not JSON" in caplog.text
+    refused = cli("--quiet", "tag", "list", runs[1])
+    assert (refused.code, "RunSpec is not JSON" in refused.err) == (1, True)

@@ -6,7 +6,6 @@ from dataclasses import replace
 from typing import Any
 
 from flowsdk.datastore import FlowDatastore, keys, open_storage
-from flowsdk.datastore.folder import FolderStorage
 from flowsdk.flow import FlowSpec
 from flowsdk.local.run import LocalRun, RunOptions
 from flowsdk.local.scheduler import Listener
@@ -36,10 +35,8 @@ def record(
 
 
 def forget_end(store: FlowDatastore, run: str) -> None:
-    """Remove what says that a run has ended, as if it were running or had been killed."""
-    storage = store.storage
-    assert isinstance(storage, FolderStorage)
-    (storage._folder / keys.run_end(store.flow, run)).unlink()
+    """Remove what says that a run has ended, or when it last went on, as of a run of an Airflow."""
+    store.storage.delete([keys.run_end(store.flow, run), keys.run_alive(store.flow, run)])
 
 
 def store_at(root: str, flow: str = "HelloFlow") -> FlowDatastore:

@@ -29,6 +29,7 @@ def test_the_lower_storage_is_read_and_never_written(tmp_path: Path) -> None:
     assert both.children("") == ["a"]
     assert both.exists("a/y")
     assert not both.exists("a/none")
+    assert both.modified("a/none") is None
     assert [(entry.key, entry.size) for entry in both.entries("a/")] == [
         ("a/x", 2), ("a/y", 3), ("a/z", 2)
     ]  # fmt: skip

@@ -38,6 +38,14 @@ def test_overwriting(storage: Storage) -> None:
     assert storage.read("k") == b"new"
 
 
+def test_when_an_object_was_written(storage: Storage) -> None:
+    assert storage.modified("a/k") is None
+    storage.write("a/k", [b"x"])
+    (entry,) = storage.entries("a/")
+    assert storage.modified("a/k") == entry.modified
+    assert storage.modified("a") is None, "a prefix is no object"
+
+
 def test_if_absent_leaves_the_first(storage: Storage) -> None:
     assert storage.write("k", [b"first"], if_absent=True)
     assert not storage.write("k", [b"second"], if_absent=True)

@@ -13,6 +13,7 @@ from pathlib import Path
 
 import pytest
 
+from flowsdk.datastore import FlowDatastore
 from tests.flowsdk.flows import ROOT, write_flow
 
 pytestmark = pytest.mark.skipif(
@@ -94,3 +95,7 @@ def test_tasks_of_a_killed_scheduler_end_with_all_that_they_have_started(tmp_pat
     assert scheduler.wait(60) == -signal.SIGKILL
     until(lambda: not any(map(is_there, pids)))
     assert "was stopped" in (tmp_path / "said").read_text()
+    store = FlowDatastore.at(str(tmp_path / ".flowsdk"), "Stubborn")
+    (run,) = store.runs()
+    assert store.read_run_end(run) is None
+    assert store.last_alive(run), "by which the client can tell that it goes on no more"
