@@ -60,9 +60,11 @@ class Card(StepDecorator):
         except (TypeError, ValueError) as error:
             raise self.error(f"options={a['options']!r}, expected JSON values: {error}.") from error
         for name, least in (("timeout", 1e-3), ("refresh_interval", 0)):
-            if not isinstance(a[name], (int, float)) or a[name] < least:
+            seconds = self.number(name)
+            if seconds is None or seconds < least:
                 wanted = "more than 0" if least else "0 or more"
                 raise self.error(f"{name}={a[name]!r}, expected seconds, {wanted}.")
+            a[name] = seconds
 
     def around(self, task: RunningTask) -> AbstractContextManager[Any]:
         """Within, ``current.card`` is there."""

@@ -7,7 +7,9 @@ from pathlib import Path
 import pytest
 
 from flowsdk import Config, IncludeFile, Parameter
+from flowsdk.decorators.card import Card
 from flowsdk.decorators.retry import Retry, retry
+from flowsdk.decorators.timeout import Timeout
 from flowsdk.exception import ConfigError, DecoratorError, ParameterError
 from tests.flowsdk.flows import run_flow, write_flow
 
@@ -104,6 +106,10 @@ def test_attributes_may_be_numbers_as_text() -> None:
         "times": 3,
         "minutes_between_retries": 0.5,
     }
+    assert Timeout(minutes="1.5", seconds=5).total_seconds == 95
+    assert Card(timeout="60").attributes["timeout"] == 60
+    with pytest.raises(DecoratorError, match="timeout='soon', expected seconds, more than 0"):
+        Card(timeout="soon")
     for wrong in ("", "x", "1.5", "true", "NaN", "-1", True, None, 1.5):
         with pytest.raises(DecoratorError, match="expected a whole number"):
             retry(times=wrong)
