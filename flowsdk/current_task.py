@@ -121,14 +121,18 @@ class Current:
 
 def _client_run(spec: TaskSpec) -> Run:
     from flowsdk.client import Run
+    from flowsdk.client.selection import looking_at
 
-    return Run(f"{spec.flow}/{spec.run}", _namespace_check=False)
+    with looking_at(None):  # a flow file may have chosen another place for what it reads
+        return Run(f"{spec.flow}/{spec.run}", _namespace_check=False)
 
 
 def _client_task(spec: TaskSpec) -> Task:
     from flowsdk.client import Task
+    from flowsdk.client.selection import looking_at
 
-    return Task(spec.pathspec, _namespace_check=False)
+    with looking_at(None):
+        return Task(spec.pathspec, _namespace_check=False)
 
 
 def _graph_of(flow: type) -> Callable[[], Mapping[str, Any]]:

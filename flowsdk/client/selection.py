@@ -41,10 +41,16 @@ def metadata(name: str) -> str:
 
 
 @contextmanager
-def looking_at(name: str) -> Iterator[None]:
-    """Within, client objects are looked for where ``name`` says; see :func:`metadata`."""
+def looking_at(name: str | None) -> Iterator[None]:
+    """Within, client objects are looked for where ``name`` says; see :func:`metadata`.
+
+    None is the default, whatever has been chosen: in a running task, the task's own datastore.
+    """
     before = _Selection.name
-    metadata(name)
+    if name is None:
+        default_metadata()
+    else:
+        metadata(name)
     try:
         yield
     finally:

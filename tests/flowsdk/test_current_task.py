@@ -6,6 +6,7 @@ from typing import Any
 import pytest
 
 from flowsdk import Flow, FlowSpec, Parameter, current, parallel, pytorch_parallel, retry, step
+from flowsdk.client.selection import looking_at
 from flowsdk.current_task import Current
 from flowsdk.graph_info import graph_info
 from flowsdk.spec import TaskSpec
@@ -61,6 +62,17 @@ class Facts(FlowSpec):
     @step
     def end(self) -> None:
         self.before = current.run["start"].task.data.pathspec
+
+
+class Own(FlowSpec):
+    @step
+    def start(self) -> None:
+        self.seen = (current.run.pathspec, current.task.pathspec)
+        self.told = (f"Own/{current.run_id}", current.pathspec)
+        self.next(self.end)
+
+    @step
+    def end(self) -> None: ...
 
 
 @pytest.mark.parametrize(("name", "value"), ALWAYS.items())
@@ -119,6 +131,13 @@ def test_run_and_task_are_client_objects_of_the_runs_own_datastore(tmp_path: Pat
     assert ran.value("end/0", "same_store") == run_id
     assert ran.value("end/0", "before") == ran.value("end/0", "pathspec")
     assert ran.value("end/0", "parameters") == ["alpha"]
+
+
+def test_a_step_finds_its_own_run_wherever_the_flow_file_looks_for_others(tmp_path: Path) -> None:
+    with looking_at(f"local@{tmp_path / 'elsewhere'}"):
+        ran = run(Own, tmp_path / "here")
+    assert ran.succeeded, ran.output
+    assert ran.value("end/0", "seen") == ran.value("end/0", "told")
 
 
 def test_the_temporary_folder_is_gone_after_the_task(tmp_path: Path) -> None:

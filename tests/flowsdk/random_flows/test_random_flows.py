@@ -12,7 +12,8 @@ import pytest
 from hypothesis import HealthCheck, assume, given, settings
 from hypothesis import strategies as st
 
-from flowsdk.client import Run, metadata
+from flowsdk.client import Run
+from flowsdk.client.selection import looking_at
 from tests.flowsdk.random_flows.command_line import Done, run_command
 from tests.flowsdk.random_flows.mutations import MUTATIONS, Mutation
 from tests.flowsdk.random_flows.oracle import predict
@@ -30,12 +31,12 @@ MAX_TASKS = 60
 
 def observed(root: Path, run: str) -> dict[str, dict[str, Any]]:
     """The artifacts of every task of a run, as the client reads them."""
-    metadata(f"local@{root}")
-    return {
-        f"{step.id}/{task.id}": {artifact.id: artifact.data for artifact in task}
-        for step in Run(f"Random/{run}")
-        for task in step
-    }
+    with looking_at(f"local@{root}"):
+        return {
+            f"{step.id}/{task.id}": {artifact.id: artifact.data for artifact in task}
+            for step in Run(f"Random/{run}")
+            for task in step
+        }
 
 
 def check_run(flow: RandomFlow) -> None:
