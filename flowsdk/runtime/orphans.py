@@ -14,6 +14,7 @@ from typing import Any
 
 #: https://man7.org/linux/man-pages/man2/PR_SET_PDEATHSIG.2const.html
 _PR_SET_PDEATHSIG = 1
+_LOOK_SECONDS = 0.1
 
 
 def _find_prctl() -> Any:
@@ -84,7 +85,10 @@ def _kill_group_later(group: int, grace_seconds: float) -> None:
         os.killpg(group, signal.SIGKILL)
     try:
         os.setpgid(0, 0)
-        time.sleep(grace_seconds)
+        deadline = time.monotonic() + grace_seconds
+        while time.monotonic() < deadline:
+            os.killpg(group, 0)  # raises when nothing is left of it
+            time.sleep(_LOOK_SECONDS)
         os.killpg(group, signal.SIGKILL)
     finally:
         os._exit(0)
