@@ -17,7 +17,7 @@ from airflow_flowprovider.assets import flow_asset, schedule_of
 from airflow_flowprovider.checks import problems_of
 from airflow_flowprovider.config import ProviderConfig
 from airflow_flowprovider.dag_params import dag_params
-from airflow_flowprovider.mapping import ForeachGroup, foreach_groups
+from airflow_flowprovider.mapping import FlowMapping, ForeachGroup, trigger_rule
 from airflow_flowprovider.operators.labels import LABEL_VARIABLE
 from airflow_flowprovider.operators.step import FlowStepOperator
 from airflow_flowprovider.placeholders import described
@@ -111,36 +111,40 @@ class _Tasks:
     ) -> None:
         self._flow = flow
         self._graph = graph
+        self._mapping = FlowMapping(flow)
         self._config = config
         self._dag_id = dag_id
         self._operators: dict[str, FlowStepOperator] = {}
 
     def add(self) -> None:
         """A task for each step, in a group where it is mapped, after the tasks it follows."""
-        groups = foreach_groups(self._graph)
         for node in self._graph.topological():
             if not node.foreaches:
                 self._add_task(node)
-            if node.name in groups:
-                self._add_group(groups[node.name])
+            if node.name in self._mapping.groups:
+                self._add_group(self._mapping.groups[node.name])
 
     def _add_group(self, group: ForeachGroup) -> None:
-        """The body of a foreach as a TaskGroup that is mapped over the indices of the splits."""
+        """The body of a foreach as a TaskGroup, mapped over the indices of the splits if it is."""
 
         @task_group(
             group_id=group.group_id,
             prefix_group_id=False,
             tooltip=f"for each of {group.var}, from step {group.split}",
         )
-        def body(split: Any) -> None:  # noqa: ARG001  # the map index says which split it is
+        def body(split: Any = None) -> None:  # noqa: ARG001  # the map index says which it is
             for name in group.steps:
                 self._add_task(self._graph[name])
 
-        body.expand(split=self._operators[group.split].output)
+        if group.mapped:
+            body.expand(split=self._operators[group.split].output)
+        else:
+            body()
 
     def _add_task(self, node: Node) -> None:
         settings = step_settings(self._flow, node.name)
         delay = timedelta(minutes=settings.retry_delay_minutes)
+        opener = self._mapping.opener_of(node.name)
         operator = FlowStepOperator(
             task_id=node.name,
             flow=self._flow,
@@ -151,10 +155,11 @@ class _Tasks:
             retries=settings.retry_times + self._config.infrastructure_retries,
             retry_delay=delay if settings.retry_times else _RETRY_DELAY,
             doc_md=_markdown(node.doc),
-            map_index_template=_LABEL_TEMPLATE if node.foreaches else None,
+            map_index_template=_LABEL_TEMPLATE if opener else None,
+            trigger_rule=trigger_rule(self._graph, node),
         )
         for parent in node.parents:
-            # A mapped group follows what it is mapped over by itself.
-            if self._graph[parent].kind != "foreach":
+            # A mapped group follows what it is mapped over by itself; a loop is one task instance.
+            if parent not in (opener, node.name):
                 self._operators[parent] >> operator
         self._operators[node.name] = operator

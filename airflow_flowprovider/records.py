@@ -5,7 +5,6 @@ from __future__ import annotations
 from typing import Any, Protocol
 
 from flowsdk.datastore.tags import RunTags
-from flowsdk.exception import FlowException
 from flowsdk.spec import RunSpec, TaskRecord
 
 #: XCom key of a task's record. The client of flowsdk and the UI plugin read it under this name.
@@ -41,21 +40,10 @@ def push_tags(ti: TaskInstance, run: RunSpec) -> None:
     ti.xcom_push(key=TAGS_KEY, value=RunTags.of(run).to_dict())
 
 
-def pull_record(ti: TaskInstance, step: str, map_index: int) -> TaskRecord:
-    """The record of one task of another step.
-
-    Raises:
-        FlowException: There is none.
-    """
+def find_record(ti: TaskInstance, step: str, map_index: int) -> TaskRecord | None:
+    """The record of one task instance of another step; None if it has left none."""
     found = ti.xcom_pull(step, key=RECORD_KEY, map_indexes=map_index)
-    if found is None:
-        at = "" if map_index < 0 else f" at map index {map_index}"
-        raise FlowException(
-            f"Step {ti.task_id!r} (run {ti.run_id}): found no task record of its parent "
-            f"{step!r}{at}, expected one from a run of that step. If it was marked as success by "
-            f"hand, clear it so that it runs."
-        )
-    return TaskRecord.from_dict(found, f"XCom {RECORD_KEY} of {step}")
+    return None if found is None else TaskRecord.from_dict(found, f"XCom {RECORD_KEY} of {step}")
 
 
 def pull_records(ti: TaskInstance, step: str) -> list[TaskRecord]:

@@ -371,6 +371,9 @@ class TaskRecord(Document):
         code: Key of the code package, or None.
         batch_job: AWS Batch job id, or None.
         error: The exception, shortened, if it failed.
+        count: How many tasks the record stands for.
+        outcome: Of several tasks, if all have succeeded, the URI of their SetOutcome.
+        chunk: Of a foreach, how many splits a mapped task instance stands for.
     """
 
     flow: str
@@ -390,6 +393,9 @@ class TaskRecord(Document):
     code: str | None = None
     batch_job: str | None = None
     error: str | None = None
+    count: int = 1
+    outcome: str | None = None
+    chunk: int = 1
 
     @property
     def ref(self) -> TaskRef:
@@ -397,7 +403,9 @@ class TaskRecord(Document):
         return TaskRef(self.step, self.task, self.attempt)
 
     @classmethod
-    def of(cls, result: TaskResult, uri: str, batch_job: str | None = None) -> TaskRecord:
+    def of(
+        cls, result: TaskResult, uri: str, batch_job: str | None = None, chunk: int = 1
+    ) -> TaskRecord:
         """The record of ``result``, which lies at ``uri``; shortened to ``RECORD_LIMIT``."""
         own = str(result.ref)
         artifacts: dict[str, Mapping[str, Any]] = {
@@ -424,6 +432,7 @@ class TaskRecord(Document):
             code=result.code,
             batch_job=batch_job or result.batch_job,
             error=error,
+            chunk=chunk,
         )
         room = RECORD_LIMIT - len(record.to_json())
         kept: dict[str, Mapping[str, Any]] = {}

@@ -1,122 +1,203 @@
-"""The end of a task: its log to the last line, its record, and success or the right failure."""
+"""The end of a task instance: its log to the last line, its record, success or the right failure."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import math
+from collections.abc import Callable, Sequence
+from dataclasses import replace
 from typing import Any
 
 from airflow.configuration import conf
 from airflow.sdk.exceptions import AirflowFailException
 
+from airflow_flowprovider.operators.launching import Job
+from airflow_flowprovider.operators.progress import Progress, Unit
 from airflow_flowprovider.records import TaskInstance, push_record
+from flowsdk.aws_batch.jobs import BatchJobs
 from flowsdk.aws_batch.launching import settle
 from flowsdk.aws_batch.logs import LogReader, container_log
 from flowsdk.aws_batch.state import JobState
 from flowsdk.datastore import FlowDatastore
 from flowsdk.exception import BatchError, TaskFailed
 from flowsdk.spec import TaskRecord, TaskResult, TaskSpec
+from flowsdk.taskset import Outcome, SetOutcome
+
+#: How many of the tasks of a set that have failed the log of its task instance tells of, and how
+#: many of the last lines of each.
+_TOLD = 5
+_TOLD_LINES = 20
+
+Show = Callable[[str], None]
+OpenLogs = Callable[[], tuple[Any, str]]
 
 
-def outcome(
-    store: FlowDatastore,
-    spec: TaskSpec,
-    log: LogReader,
-    show: Callable[[str], None],
-    state: JobState | None,
-    open_logs: Callable[[], tuple[Any, str]],
-) -> TaskResult:
-    """The result of an attempt that has ended; the rest of its log is shown first.
+def settle_jobs(
+    store: FlowDatastore, batch: BatchJobs, jobs: Sequence[Job], show: Show, open_logs: OpenLogs
+) -> None:
+    """See to it that every task of some jobs has a result; those that left none have failed.
 
     Args:
         store: The flow's datastore.
-        spec: The attempt.
-        log: Of the attempt, read as far as it has been shown.
-        show: Called with each line.
-        state: Of its job; None if it is not known. Needed where the attempt left no result.
+        batch: AWS Batch.
+        jobs: Jobs that have ended.
+        show: Called with what containers printed that never came to our code.
         open_logs: Gives a CloudWatch Logs client and the name of the log group.
 
     Raises:
-        BatchError: There is no result, and the job is not over or nothing is known of it.
+        BatchError: AWS does not say what became of a job, or it is not over: a failed result
+            would shut out the one that the job may still bring.
     """
-    found = store.find_result(spec.run, spec.ref)
-    for line in log.new_lines():
-        show(line.text)
-    if found is not None:
-        return found
-    # Writing a failed result now would shut out the one that the job may still bring.
-    if state is None:
-        raise BatchError(
-            f"Task {spec.pathspec}: found no result, and AWS Batch does not say what became of its "
-            f"job. Trying the task again settles it."
-        )
+    for job in jobs:
+        specs = dict(enumerate(job.tasks(store)))
+        results = store.find_results(specs[0].run, [spec.ref for spec in specs.values()])
+        missing = [index for index, result in enumerate(results) if result is None]
+        states = batch.describe([job.child(index) for index in missing]) if missing else {}
+        for told, index in enumerate(missing):
+            state = states.get(job.child(index), JobState(job.child(index)))
+            _require_end(state, specs[index])
+            if told < _TOLD:
+                _show_container(store, specs[index], state, show, open_logs)
+            settle(store, specs[index], state)
+
+
+def _require_end(state: JobState, spec: TaskSpec) -> None:
     if state.active:
         raise BatchError(
             f"Batch job {state.id} ({spec.pathspec}): found it {state.status}, expected a finished "
             f"job. Trying the task again takes it up."
         )
-    if log.next_chunk == 0 and state.log_stream:
-        # Our code in the container never came to writing a log: what it printed lies elsewhere.
-        client, group = open_logs()
-        for text in container_log(client, state.log_stream, group):
-            show(text)
-    return settle(store, spec, state)
 
 
-def conclude(
-    ti: TaskInstance,
-    store: FlowDatastore,
-    result: TaskResult,
-    job_id: str | None,
-    failures: Callable[[], int],
-    retry_times: int,
-) -> list[int] | None:
-    """Leave the task's record and end the task as its result says.
+def _show_container(
+    store: FlowDatastore, spec: TaskSpec, state: JobState, show: Show, open_logs: OpenLogs
+) -> None:
+    """Show what a container printed, if our code in it never came to writing a log."""
+    if not state.log_stream or store.read_log_chunk(spec.run, spec.ref, 0) is not None:
+        return
+    client, group = open_logs()
+    for text in container_log(client, state.log_stream, group):
+        show(text)
+
+
+def record_single(
+    ti: TaskInstance, store: FlowDatastore, result: TaskResult, chunk: int, job_id: str | None
+) -> None:
+    """Leave the record of a task instance that is one task.
 
     Args:
         ti: Airflow's task instance.
         store: The flow's datastore.
         result: Of the attempt that counts.
-        job_id: Its job.
-        failures: Counts how often the user's code has failed since the task was last cleared.
-        retry_times: How often it may and be tried again.
-
-    Returns:
-        Of a foreach, the indices that the steps after it are mapped over.
-
-    Raises:
-        TaskFailed: The attempt failed and may be tried again.
-        AirflowFailException: It failed, and trying again would be once too often.
+        chunk: See :func:`chunk_size`.
+        job_id: Its job, if it is known.
     """
     uri = store.result_uri(result.run, result.ref)
-    push_record(ti, TaskRecord.of(result, uri, job_id))
-    if result.succeeded:
-        return None if result.splits is None else _split_indices(result)
-    error = task_failed(result)
-    if error.kind == "user" and failures() > retry_times:
-        raise AirflowFailException(str(error)) from error
-    raise error
+    push_record(ti, TaskRecord.of(result, uri, job_id, chunk))
 
 
-def task_failed(result: TaskResult) -> TaskFailed:
-    """The exception that stands for a failed result."""
+def record_set(
+    ti: TaskInstance, store: FlowDatastore, progress: Progress, part: str, attempt: int
+) -> None:
+    """Leave the record of a task instance whose tasks, of which there are several, have succeeded."""
+    results = progress.results()
+    first = results[0]
+    outcome = SetOutcome(first.flow, first.run, first.step, tuple(map(Outcome.of, results)))
+    uri = store.write_set_outcome(part, attempt, outcome)
+    push_record(ti, replace(_record_of_several(results, part, attempt, uri), outcome=uri))
+
+
+def record_failed_set(
+    ti: TaskInstance, store: FlowDatastore, progress: Progress, part: str, attempt: int, why: str
+) -> None:
+    """Leave the record of a task instance of whose tasks some have failed."""
+    failed = [unit.failed for unit in progress.pending() if unit.failed is not None]
+    uri = store.result_uri(failed[0].run, failed[0].ref)
+    record = _record_of_several(failed, part, attempt, uri)
+    count = sum(len(unit.tasks) for unit in progress.units)
+    push_record(ti, replace(record, status="failed", count=count, error=why[:500]))
+
+
+def _record_of_several(
+    results: Sequence[TaskResult], part: str, attempt: int, uri: str
+) -> TaskRecord:
+    first = results[0]
+    return TaskRecord(
+        flow=first.flow,
+        run=first.run,
+        step=first.step,
+        task=f"{part}-*",
+        attempt=attempt,
+        status="succeeded",
+        result=uri,
+        started_at=min(result.started_at for result in results),
+        finished_at=max(result.finished_at for result in results),
+        code=first.code,
+        count=len(results),
+    )
+
+
+def failure(progress: Progress, retry_times: int) -> Exception | None:
+    """The exception that a task instance ends with; None if none of its tasks has failed.
+
+    Args:
+        progress: Of the task instance.
+        retry_times: How often the user's code may fail and be tried again.
+    """
+    failed = [unit for unit in progress.pending() if unit.failed is not None]
+    if not failed:
+        return None
+    error = _task_failed(progress, failed)
+    if any(_is_users(unit) and unit.failures > retry_times for unit in failed):
+        given_up = AirflowFailException(str(error))
+        given_up.__cause__ = error
+        return given_up
+    return error
+
+
+def tell_failures(store: FlowDatastore, progress: Progress, show: Show) -> None:
+    """Show the end of the logs of some tasks of a set that have failed."""
+    failed = [unit.failed for unit in progress.pending() if unit.failed is not None]
+    for result in failed[:_TOLD]:
+        show(f"Task {result.pathspec} (attempt {result.attempt}) failed. The end of its log:")
+        lines = list(LogReader(store, result.run, result.ref).new_lines())
+        for line in lines[-_TOLD_LINES:]:
+            show(f"    {line.text}")
+    if len(failed) > _TOLD:
+        show(f"{len(failed) - _TOLD} more tasks have failed.")
+
+
+def _is_users(unit: Unit) -> bool:
+    return (
+        unit.failed is not None
+        and unit.failed.error is not None
+        and (unit.failed.error.kind == "user")
+    )
+
+
+def _task_failed(progress: Progress, failed: Sequence[Unit]) -> TaskFailed:
+    """What stands for the failed tasks: the first whose author has to act, else the first."""
+    unit = next(filter(_is_users, failed), failed[0])
+    result = unit.failed
+    assert result is not None
+    many = len(progress.units) > 1
+    summary = f"{len(failed)} of {len(progress.units)} tasks of step {result.step!r} failed. "
+    prefix = summary if many else ""
     if result.error is None:
-        return TaskFailed(f"Task {result.pathspec} failed and did not say why.", "system")
+        return TaskFailed(f"{prefix}Task {result.pathspec} failed and did not say why.", "system")
     name = result.error.type.removeprefix("builtins.")
     return TaskFailed(
-        f"Task {result.pathspec} (attempt {result.attempt}) failed: {name}: {result.error.message}",
+        f"{prefix}Task {result.pathspec} (attempt {result.attempt}) failed: {name}: "
+        f"{result.error.message}",
         result.error.kind,
         result.error.type,
         result.error.traceback,
     )
 
 
-def _split_indices(result: TaskResult) -> list[int]:
-    count = result.splits.count if result.splits else 0
-    limit = conf.getint("core", "max_map_length", fallback=1024)
-    if count > limit:
-        raise AirflowFailException(
-            f"Foreach of step {result.step!r} ({result.pathspec}): found {count} splits, expected at "
-            f"most {limit}, Airflow's [core] max_map_length. Raise that option, or put several "
-            f"elements into one split."
-        )
-    return list(range(count))
+def chunk_size(count: int) -> int:
+    """How many splits a mapped task instance stands for: one, unless Airflow would refuse so many.
+
+    Args:
+        count: Number of splits.
+    """
+    return max(1, math.ceil(count / conf.getint("core", "max_map_length", fallback=1024)))

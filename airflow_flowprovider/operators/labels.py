@@ -2,12 +2,21 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
+
+from flowsdk.succession import Planned
 
 #: Context variable that ``map_index_template`` renders: ``{{ flow_split_label }}``.
 LABEL_VARIABLE = "flow_split_label"
 #: Of Airflow's column.
 _MAX_CHARACTERS = 250
+
+
+def label_of(tasks: Sequence[Planned]) -> str:
+    """A name for some of the splits of an outermost foreach, by the first and the last of them."""
+    labels = list(dict.fromkeys(task.foreach[0].label for task in tasks if task.foreach))
+    return " … ".join([*labels[:1], *labels[1:][-1:]])
 
 
 def set_label(context: Any, label: str) -> None:

@@ -1,4 +1,4 @@
-"""Getting the one job of a task: a new one, or the one that an earlier worker has left behind.
+"""Getting the jobs of a task instance: new ones, or those that an earlier worker has left behind.
 
 SubmitJob takes no client token, so that nothing but a look can tell whether a worker that died had
 submitted a job already. Jobs therefore bear names from which the next worker finds them, and a look
@@ -8,19 +8,22 @@ is taken whenever somebody may have been here before.
 from __future__ import annotations
 
 import logging
-from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, replace
+from typing import Any
 
+from airflow_flowprovider.operators.progress import Progress
 from airflow_flowprovider.records import TaskInstance
 from flowsdk.aws_batch.definition import BatchDefaults
 from flowsdk.aws_batch.jobs import BatchJobs
-from flowsdk.aws_batch.launching import submit_task
-from flowsdk.aws_batch.names import attempt_of, job_prefix, task_prefix
+from flowsdk.aws_batch.launching import MAX_ARRAY, submit_tasks
+from flowsdk.aws_batch.names import job_prefix, numbers_of, task_prefix
 from flowsdk.aws_batch.state import JobState
 from flowsdk.datastore import FlowDatastore
 from flowsdk.decorators.settings import StepSettings
 from flowsdk.exception import BatchError
-from flowsdk.spec import TaskRef, TaskResult, TaskSpec
+from flowsdk.planning import PLAIN_TASK
+from flowsdk.spec import TaskSpec
 
 _log = logging.getLogger(__name__)
 
@@ -52,34 +55,57 @@ class Tries:
         """Whether nothing has been tried in this generation."""
         return self.attempt == self.generation
 
-    def earlier(self) -> range:
-        """The attempts of this generation before this one."""
-        return range(self.generation, self.attempt)
+    def all(self) -> range:
+        """The attempts of this generation, this one included."""
+        return range(self.generation, self.attempt + 1)
 
 
 @dataclass(frozen=True)
-class Launch:
-    """The job that stands for a task instance.
+class Job:
+    """A job that runs tasks of a task instance.
 
     Attributes:
-        job_id: In AWS Batch; None if an earlier attempt has succeeded and its job does not matter.
-        ref: The attempt whose result counts: an adopted job writes under its own number.
-        adopted: Whether an earlier worker submitted it.
+        id: In AWS Batch.
+        specs: URI of what its tasks are told: of a TaskSpec, or of an object of many with ``#`` and
+            the number of the first.
+        size: Number of its tasks; of more than one the job is an array.
     """
 
-    job_id: str | None
-    ref: TaskRef
-    adopted: bool = False
+    id: str
+    specs: str
+    size: int = 1
+
+    def to_plain(self) -> dict[str, Any]:
+        """As JSON; :meth:`of` reads it back."""
+        return asdict(self)
+
+    @classmethod
+    def of(cls, plain: Mapping[str, Any]) -> Job:
+        """The inverse of :meth:`to_plain`."""
+        return cls(**plain)
+
+    def tasks(self, store: FlowDatastore) -> list[TaskSpec]:
+        """The specs of its tasks, in the order of the array."""
+        uri, mark, first = self.specs.partition("#")
+        if not mark:
+            return [store.read_spec_at(uri)]
+        return store.read_specs(uri)[int(first) : int(first) + self.size]
+
+    def child(self, index: int) -> str:
+        """The id of the job of one task."""
+        return self.id if self.size == 1 else f"{self.id}:{index}"
 
 
 class Launcher:
-    """Launches the tasks of one step.
+    """Launches the tasks of one task instance.
 
     Args:
         jobs: AWS Batch.
         store: The flow's datastore.
         settings: What the step's decorators ask for.
         defaults: What is configured.
+        part: Name of the task instance within its step: its map index, ``0`` if it has none.
+        tries: How often it has been tried.
     """
 
     def __init__(
@@ -88,94 +114,143 @@ class Launcher:
         store: FlowDatastore,
         settings: StepSettings,
         defaults: BatchDefaults,
+        part: str,
+        tries: Tries,
     ) -> None:
         self._jobs = jobs
         self._store = store
         self._settings = settings
         self._defaults = defaults
+        self._part = part
+        self._tries = tries
+        self._begun = False
 
-    def launch(self, spec: TaskSpec, tries: Tries) -> Launch:
-        """Adopt what is there, else submit.
+    def take_over(self, progress: Progress) -> list[Job]:
+        """The jobs of this generation that are still at work; those of earlier ones are ended.
+
+        To be called before the first launch of a try.
 
         Args:
-            spec: This attempt; its ``retry_count`` is set here.
-            tries: Which attempt of which generation it is.
+            progress: Of the task instance, as it has been seen.
+        """
+        pending = progress.pending()
+        if not pending:
+            return []
+        spec = progress.specs(pending[0])[0]
+        if self._tries.first and self._tries.generation:
+            self._end_predecessors(spec)
+        if self._tries.first and self._is_new(progress):
+            return []
+        return self._find(spec, progress)
+
+    def launch(self, progress: Progress, round_number: int) -> list[Job]:
+        """Submit jobs for all that is pending.
+
+        Args:
+            progress: Of the task instance.
+            round_number: How often something was launched before in this try: tasks that loop to
+                themselves need several rounds.
 
         Raises:
-            BatchError: Something is not configured, or AWS refuses the job.
+            BatchError: Something is not configured, or AWS refuses a job.
         """
-        earlier = self._results(spec, tries.earlier())
-        for result in earlier:
-            if result.succeeded:
-                return Launch(result.batch_job, result.ref, adopted=True)
-        if tries.first and tries.generation:
-            self._end_predecessors(spec, tries)
-        spec = replace(spec, retry_count=user_failures(earlier))
-        unseen = self._store.write_spec(spec)
-        if not (unseen and tries.first):
-            found = self._find(spec, tries)
-            if found is not None:
-                return found
-        job_id = submit_task(
-            self._jobs, self._store, spec, self._settings, self._defaults, tries.generation
-        )
-        return Launch(job_id, spec.ref)
+        pending = progress.pending()
+        specs = [spec for unit in pending for spec in progress.specs(unit)]
+        ref = specs[0].ref
+        if is_plain(progress):
+            self._store.write_spec(specs[0])
+            return [self._submit(specs, self._store.spec_uri(specs[0].run, ref), round_number, 0)]
+        # Never another's object: arrays that are out read theirs by position.
+        while not self._begun and not self._store.write_specs(self._set_name(round_number), specs):
+            round_number += 1
+        self._begun = False
+        uri = self._store.specs_uri(specs[0].run, self._set_name(round_number), ref)
+        return [
+            self._submit(specs[first : first + MAX_ARRAY], f"{uri}#{first}", round_number, number)
+            for number, first in enumerate(range(0, len(specs), MAX_ARRAY))
+        ]
 
-    def failures(self, spec: TaskSpec, tries: Tries) -> int:
-        """How many attempts of this generation, this one included, the user's code has failed."""
-        attempts = range(tries.generation, tries.attempt + 1)
-        return user_failures(self._results(spec, attempts))
+    def _submit(self, specs: Sequence[TaskSpec], uri: str, round_number: int, number: int) -> Job:
+        spec = specs[0]
+        prefix = job_prefix(spec.flow, spec.run, spec.step, self._part, self._tries.generation)
+        name = f"{prefix}{self._tries.attempt}"
+        if round_number or number:
+            name += f"-{round_number}-{number}"
+        job_id = submit_tasks(self._jobs, specs, uri, name, self._settings, self._defaults)
+        return Job(job_id, uri, len(specs))
 
-    def _end_predecessors(self, spec: TaskSpec, tries: Tries) -> None:
+    def _is_new(self, progress: Progress) -> bool:
+        """Note that this try has begun; whether nobody has noted it before."""
+        specs = [spec for unit in progress.pending() for spec in progress.specs(unit)]
+        if is_plain(progress):
+            return self._store.write_spec(specs[0])
+        self._begun = self._store.write_specs(self._set_name(0), specs)
+        return self._begun
+
+    def _set_name(self, round_number: int) -> str:
+        return f"{self._part}.{round_number}"
+
+    @property
+    def _queue(self) -> str | None:
+        return self._settings.queue or self._defaults.queue
+
+    def _end_predecessors(self, spec: TaskSpec) -> None:
         """End jobs from before the task was cleared that are still there.
 
         Mostly there are none. But a trigger that no triggerer had taken up yet, when a user cleared
         its task, could not end its job.
         """
-        queue = self._settings.queue or self._defaults.queue
-        if not queue:
+        if not self._queue:
             return
-        own = job_prefix(spec.flow, spec.run, spec.step, spec.task, tries.generation)
-        for state in self._jobs.find(queue, task_prefix(spec.flow, spec.run, spec.step, spec.task)):
+        own = job_prefix(spec.flow, spec.run, spec.step, self._part, self._tries.generation)
+        all_own = task_prefix(spec.flow, spec.run, spec.step, self._part)
+        for state in self._jobs.find(self._queue, all_own):
             if state.active and not state.name.startswith(own):
                 try:
                     self._jobs.terminate(state.id, "The task was cleared in Airflow")
                 except BatchError as error:
                     _log.warning("Batch job %s, superseded, may go on: %s", state.id, error)
 
-    def _find(self, spec: TaskSpec, tries: Tries) -> Launch | None:
-        """A job of this generation that may still bring a result, or has."""
-        queue = self._settings.queue or self._defaults.queue
-        if not queue:
-            return None
-        prefix = job_prefix(spec.flow, spec.run, spec.step, spec.task, tries.generation)
-        attempts = {
-            state.id: attempt
-            for state in self._jobs.find(queue, prefix)
-            if state.active or state.succeeded
-            if (attempt := attempt_of(state.name, prefix)) is not None
+    def _find(self, spec: TaskSpec, progress: Progress) -> list[Job]:
+        """The jobs of this generation that may still bring results."""
+        if not self._queue:
+            return []
+        prefix = job_prefix(spec.flow, spec.run, spec.step, self._part, self._tries.generation)
+        found = {
+            state.id: numbers
+            for state in self._jobs.find(self._queue, prefix)
+            if state.active and (numbers := numbers_of(state.name, prefix)) is not None
         }
         # A list does not say which jobs have been asked to stop; those are as good as dead.
-        for job_id, state in self._jobs.describe(attempts).items():
-            ref = replace(spec.ref, attempt=attempts[job_id])
-            if self._is_worth_adopting(spec, ref, state):
-                return Launch(job_id, ref, adopted=True)
-        return None
+        states = self._jobs.describe(found)
+        return [
+            self._adopted(job_id, state, spec, found[job_id], progress)
+            for job_id, state in states.items()
+            if state.active and not state.stopping
+        ]
 
-    def _is_worth_adopting(self, spec: TaskSpec, ref: TaskRef, state: JobState) -> bool:
-        if state.stopping:
-            return False
-        result = self._store.find_result(spec.run, ref)
-        if result is None:
-            return state.active
-        return result.succeeded
+    def _adopted(
+        self,
+        job_id: str,
+        state: JobState,
+        spec: TaskSpec,
+        numbers: tuple[int, ...],
+        progress: Progress,
+    ) -> Job:
+        attempt, round_number, number = (*numbers, 0, 0)[:3]
+        if is_plain(progress):
+            return Job(job_id, self._store.spec_uri(spec.run, replace(spec.ref, attempt=attempt)))
+        ref = replace(spec.ref, attempt=attempt)
+        uri = self._store.specs_uri(spec.run, self._set_name(round_number), ref)
+        return Job(job_id, f"{uri}#{number * MAX_ARRAY}", max(1, sum(state.children.values())))
 
-    def _results(self, spec: TaskSpec, attempts: Sequence[int]) -> list[TaskResult]:
-        refs = [replace(spec.ref, attempt=attempt) for attempt in attempts]
-        found = (self._store.find_result(spec.run, ref) for ref in refs)
-        return [result for result in found if result is not None]
+
+def is_plain(progress: Progress) -> bool:
+    """Whether a task instance is one task: then the task's spec lies where a laptop's would."""
+    return len(progress.units) == 1 and len(progress.units[0].tasks) == 1
 
 
-def user_failures(results: Sequence[TaskResult]) -> int:
-    """How many of the results are failures of the user's own code."""
-    return sum(1 for result in results if result.error and result.error.kind == "user")
+def part_of(ti: TaskInstance) -> str:
+    """Name of a task instance within its step."""
+    mapped = ti.map_index is not None and ti.map_index >= 0
+    return str(ti.map_index) if mapped else PLAIN_TASK

@@ -1,124 +1,116 @@
-"""Which finished tasks a task instance follows, read from the records of its parents.
+"""Which tasks a task instance has to run, read from the records of the steps before it.
 
-A step outside a foreach is one task instance with map index -1; inside one, a task instance has the
-map index of its split. Joins take their inputs from the records themselves and not from positions:
-Airflow leaves missing ones out of what it returns.
+A step outside a mapped TaskGroup is one task instance with map index -1, which runs all tasks of the
+step. Inside one, a task instance runs the tasks of its chunk of the outermost foreach; mostly a chunk
+is one split. Nothing is taken from positions: Airflow leaves missing records out of what it returns.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 
-from airflow_flowprovider.records import TaskInstance, pull_record, pull_records
+from airflow_flowprovider.mapping import FlowMapping
+from airflow_flowprovider.records import TaskInstance, find_record, pull_records
 from flowsdk.datastore import FlowDatastore
 from flowsdk.exception import FlowException
 from flowsdk.graph import FlowGraph, Node
-from flowsdk.planning import frames_of
-from flowsdk.spec import ForeachFrame, TaskRecord, TaskRef
+from flowsdk.spec import TaskRecord
+from flowsdk.succession import Planned, looked_at, may_be_skipped, planned_tasks
+from flowsdk.taskset import Outcome
 
 #: Of a task instance that is not mapped.
 UNMAPPED = -1
 _SHOWN = 5
 
 
-@dataclass(frozen=True)
-class Lineage:
-    """Where a task comes from.
-
-    Attributes:
-        parents: The attempts whose artifacts come in; of a join one per input, in input order.
-        foreach: The foreach levels around the task, outermost first.
-    """
-
-    parents: tuple[TaskRef, ...] = ()
-    foreach: tuple[ForeachFrame, ...] = ()
-
-    @property
-    def label(self) -> str:
-        """Short name of the innermost split; empty outside a foreach."""
-        return self.foreach[-1].label if self.foreach else ""
-
-
-def lineage(ti: TaskInstance, graph: FlowGraph, node: Node, store: FlowDatastore) -> Lineage:
-    """The parents of the task that ``ti`` is, and the foreach levels around it.
+class Parents:
+    """What the steps before a task instance have left.
 
     Args:
         ti: Airflow's task instance.
         graph: The flow's graph.
+        mapping: What of the flow is mapped.
         node: The step.
         store: The flow's datastore.
-
-    Raises:
-        FlowException: A parent has no record, or failed.
     """
-    if not node.parents:
-        return Lineage()
-    if node.join_of is not None and graph[node.join_of].kind == "foreach":
-        records = _splits_in_order(ti, node)
-        return _lineage(graph, node, records)
-    opener = graph[node.parents[0]]
-    if opener.kind == "foreach":
-        return _first_of_split(ti, graph, node, opener, store)
-    map_index = _map_index(ti) if node.foreaches else UNMAPPED
-    records = [pull_record(ti, parent, map_index) for parent in node.parents]
-    return _lineage(graph, node, records)
 
+    def __init__(
+        self,
+        ti: TaskInstance,
+        graph: FlowGraph,
+        mapping: FlowMapping,
+        node: Node,
+        store: FlowDatastore,
+    ) -> None:
+        self._ti = ti
+        self._graph = graph
+        self._mapping = mapping
+        self._node = node
+        self._store = store
 
-def _lineage(graph: FlowGraph, node: Node, records: Sequence[TaskRecord]) -> Lineage:
-    _require_success(node, records)
-    first = records[0]
-    return Lineage(
-        parents=tuple(record.ref for record in records),
-        foreach=frames_of(graph, node, first.step, first.foreach),
-    )
+    def tasks(self) -> list[Planned]:
+        """The tasks to run; none if the step is skipped.
 
+        Raises:
+            FlowException: A parent has no record, or failed, or an input of a join is missing.
+        """
+        steps = looked_at(self._node)
+        records = {step: self._records(step) for step in steps}
+        _require_success(self._node, [r for found in records.values() for r in found])
+        if steps and not any(records.values()) and not may_be_skipped(self._graph, self._node):
+            raise FlowException(
+                f"Step {self._ti.task_id!r} (run {self._ti.run_id}{self._at}): found no task record "
+                f"of its parents {', '.join(map(repr, steps))}, expected one from a run of each. If "
+                f"one was marked as success by hand, clear it so that it runs."
+            )
+        outcomes = {step: self._outcomes(found) for step, found in records.items()}
+        planned = planned_tasks(self._graph, self._node, outcomes)
+        opener = self._mapping.opener_of(self._node.name)
+        if opener not in steps or self._map_index == UNMAPPED or self._node.join_of == opener:
+            return planned
+        return self._own_chunk(planned, records[opener][0])
 
-def _first_of_split(
-    ti: TaskInstance, graph: FlowGraph, node: Node, opener: Node, store: FlowDatastore
-) -> Lineage:
-    """The first step within a foreach: its one parent is the step that split."""
-    map_index = _map_index(ti)
-    record = pull_record(ti, opener.name, UNMAPPED)
-    _require_success(node, [record])
-    splits = store.read_result(record.run, record.ref).splits
-    if splits is None or map_index >= splits.count:
-        raise FlowException(
-            f"Step {node.name!r} (map index {map_index}): found {splits.count if splits else 0} "
-            f"splits in the result of {opener.name!r}, expected more than {map_index}. Clear "
-            f"{opener.name!r} with its downstream tasks."
-        )
-    frames = frames_of(graph, node, opener.name, record.foreach, splits, map_index)
-    return Lineage(parents=(record.ref,), foreach=frames)
+    @property
+    def _map_index(self) -> int:
+        return UNMAPPED if self._ti.map_index is None else self._ti.map_index
 
+    @property
+    def _at(self) -> str:
+        return "" if self._map_index == UNMAPPED else f", map index {self._map_index}"
 
-def _splits_in_order(ti: TaskInstance, node: Node) -> list[TaskRecord]:
-    """The inputs of a join that closes a foreach: of each split, one for each parent step."""
-    opener = str(node.join_of)
-    expected = pull_record(ti, opener, UNMAPPED).splits or 0
-    found: dict[tuple[int, int], TaskRecord] = {}
-    for position, parent in enumerate(node.parents):
-        for record in pull_records(ti, parent):
-            found[record.foreach[-1].index, position] = record
-    missing = [
-        f"{parent}[{index}]"
-        for index in range(expected)
-        for position, parent in enumerate(node.parents)
-        if (index, position) not in found
-    ]
-    if missing:
-        more = f" and {len(missing) - _SHOWN} more" if len(missing) > _SHOWN else ""
-        raise FlowException(
-            f"Join {node.name!r} (run {ti.run_id}): found no task record of "
-            f"{', '.join(missing[:_SHOWN])}{more}, expected one of each of the {expected} splits of "
-            f"{opener!r}. Clear those that were skipped or marked as success by hand."
-        )
-    # Splits beyond the expected ones are of an earlier, wider run of the step that split.
-    return [record for (index, _), record in sorted(found.items()) if index < expected]
+    def _records(self, step: str) -> list[TaskRecord]:
+        """The records of a step that count for this task instance."""
+        if self._mapping.opener_of(step) is None:
+            found = find_record(self._ti, step, UNMAPPED)
+        elif self._map_index == UNMAPPED:
+            return pull_records(self._ti, step)
+        else:
+            found = find_record(self._ti, step, self._map_index)
+        return [] if found is None else [found]
 
+    def _outcomes(self, records: Sequence[TaskRecord]) -> list[Outcome]:
+        outcomes: list[Outcome] = []
+        for record in records:
+            if record.outcome is not None:
+                outcomes += self._store.read_set_outcome(record.outcome).outcomes
+            elif record.splits is not None:
+                # The record has no room for the names of the splits.
+                outcomes.append(Outcome.of(self._store.read_result(record.run, record.ref)))
+            else:
+                outcomes.append(Outcome(record.ref, record.foreach, record.next))
+        return outcomes
 
-def _map_index(ti: TaskInstance) -> int:
-    return UNMAPPED if ti.map_index is None else ti.map_index
+    def _own_chunk(self, planned: Sequence[Planned], opener: TaskRecord) -> list[Planned]:
+        """Of the tasks of all splits of the outermost foreach, those of this map index."""
+        first = self._map_index * opener.chunk
+        own = [p for p in planned if first <= p.foreach[0].index < first + opener.chunk]
+        if not own:
+            raise FlowException(
+                f"Step {self._node.name!r} (map index {self._map_index}): found {len(planned)} "
+                f"splits in the result of {opener.step!r}, expected more than {first}. Clear "
+                f"{opener.step!r} with its downstream tasks."
+            )
+        return own
 
 
 def _require_success(node: Node, records: Sequence[TaskRecord]) -> None:

@@ -2,20 +2,33 @@
 
 from __future__ import annotations
 
+import math
 import time
-from collections.abc import Callable, Mapping
-from functools import cached_property
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property, partial
 from typing import TYPE_CHECKING, Any, ClassVar, NoReturn
 
 from airflow.sdk import BaseOperator
+from airflow.sdk.exceptions import AirflowSkipException
 
 from airflow_flowprovider.assets import announce_end
 from airflow_flowprovider.config import ProviderConfig
 from airflow_flowprovider.links import JOB_KEY, BatchJobLink, CloudWatchLogLink, job_xcom
-from airflow_flowprovider.operators.completion import conclude, outcome
-from airflow_flowprovider.operators.labels import set_label
-from airflow_flowprovider.operators.launching import Launch, Launcher, Tries
-from airflow_flowprovider.operators.parents import Lineage, lineage
+from airflow_flowprovider.mapping import FlowMapping
+from airflow_flowprovider.operators.completion import (
+    chunk_size,
+    failure,
+    record_failed_set,
+    record_set,
+    record_single,
+    settle_jobs,
+    tell_failures,
+)
+from airflow_flowprovider.operators.labels import label_of, set_label
+from airflow_flowprovider.operators.launching import Job, Launcher, Tries, is_plain, part_of
+from airflow_flowprovider.operators.parents import Parents
+from airflow_flowprovider.operators.progress import Progress
 from airflow_flowprovider.operators.runs import facts, read_run, start_run
 from airflow_flowprovider.operators.watching import JobWatch
 from airflow_flowprovider.records import push_tags
@@ -25,7 +38,8 @@ from flowsdk.decorators.settings import StepSettings, step_settings
 from flowsdk.exception import BatchError, Interrupted
 from flowsdk.flow import FlowSpec, graph_of
 from flowsdk.planning import task_spec
-from flowsdk.spec import TaskRef, TaskSpec
+from flowsdk.spec import RunSpec, TaskSpec
+from flowsdk.succession import Planned
 
 if TYPE_CHECKING:
     from airflow.sdk import Context
@@ -37,14 +51,16 @@ if TYPE_CHECKING:
 
 
 class FlowStepOperator(BaseOperator):
-    """Runs one task of a flow's step as an AWS Batch job.
+    """Runs tasks of a flow's step as AWS Batch jobs.
 
     Purpose:
-        One task instance, one job, one result.
+        Launch the tasks that one task instance stands for, and end as they do. Mostly that is one
+        task; inside a mapped foreach of foreaches, or where arrays are asked for, it may be many.
     How it works:
-        The inputs come from the records that the parents left in XComs. The job is submitted, or
-        found if an earlier worker has submitted it; then it is awaited, for a moment here and after
-        that in a trigger. The task has succeeded exactly if the result in the datastore says so.
+        The inputs come from the records that the parents left in XComs. Jobs are submitted, or found
+        if an earlier worker has submitted them; then they are awaited, for a moment here and after
+        that in a trigger. A task has succeeded exactly if the result in the datastore says so; one
+        that has is not run again when the others are.
     What it does not do:
         It never loads an artifact and never runs user code.
 
@@ -73,7 +89,7 @@ class FlowStepOperator(BaseOperator):
         self.step = step
         self.pathspec = f"{flow.__name__}/{{{{ run_id }}}}/{step}"
         self.job = _job_overview(self.settings, config or ProviderConfig.load())
-        self._job_id: str | None = None
+        self._job_ids: list[str] = []
         self._killed = False
         self._executing = False
 
@@ -119,11 +135,11 @@ class FlowStepOperator(BaseOperator):
     # -- what Airflow calls
 
     def execute(self, context: Context) -> list[int] | None:
-        """Launch the task's job and wait for it, here or in a trigger."""
+        """Launch the jobs of the task instance and wait for them, here or in a trigger."""
         return self._guarded(lambda: self._launch_and_wait(context))
 
     def resume(self, context: Context, event: Mapping[str, Any]) -> list[int] | None:
-        """End the task whose job a trigger has awaited.
+        """Go on with the task instance whose jobs a trigger has awaited.
 
         Args:
             context: Airflow's.
@@ -162,7 +178,7 @@ class FlowStepOperator(BaseOperator):
         if self._killed:
             raise Interrupted(
                 f"Airflow asked for the end of this task: it was cleared, marked or timed out, or its "
-                f"worker is shutting down. Batch job {self._job_id} is told to stop."
+                f"worker is shutting down. Batch jobs {', '.join(self._job_ids) or '(none)'} are told to stop."
             )
 
     def _check_wanted(self, ti: Any) -> None:
@@ -182,77 +198,110 @@ class FlowStepOperator(BaseOperator):
         self._check_killed()
 
     def _launch_and_wait(self, context: Context) -> list[int] | None:
-        ti: Any = context["ti"]
-        origin = lineage(ti, self.graph, self.node, self.store)
-        set_label(context, origin.label)
-        tries = Tries.of(ti, self.retries or 0)
-        spec = self._spec(context, origin, tries)
+        work = self._work(context)
         self._check_killed()
-        launch = self._launcher.launch(spec, tries)
-        self._job_id = launch.job_id
-        spec = self._announce(ti, spec, launch)
-        log = LogReader(self.store, spec.run, spec.ref)
-        if launch.job_id is None:
-            return self._finish(context, spec, launch, log, None)
-        watch = JobWatch(self.batch.jobs, self.store, self._show, self._check_killed)
-        seen = watch.watch(launch.job_id, spec, log, self.config.sync_window)
-        if not seen.ended:
-            self._check_wanted(ti)
-            self._defer(launch, spec, log)
-        return self._finish(context, spec, launch, log, seen.state)
+        jobs = work.launcher.take_over(work.progress)
+        if jobs:
+            self.log.info("Adopted %s, which an earlier worker submitted", _named(jobs))
+        elif not work.tries.first:
+            work.progress.look(work.tries.all())
+        return self._go_on(context, work, jobs, round_number=0, log=None)
 
     def _take_up(self, context: Context, event: Mapping[str, Any]) -> list[int] | None:
-        launch = Launch(event["job_id"], TaskRef.parse(event["ref"]))
-        self._job_id = launch.job_id
-        spec = self.store.read_spec(str(context["run_id"]), launch.ref)
-        set_label(context, Lineage(foreach=spec.foreach).label)
-        log = LogReader(self.store, spec.run, spec.ref, int(event["next_chunk"]))
-        return self._finish(context, spec, launch, log, None)
+        work = self._work(context)
+        jobs = [Job.of(plain) for plain in event["jobs"]]
+        self._job_ids = [job.id for job in jobs]
+        log = self._log_of(jobs, work, int(event["next_chunk"]))
+        self._conclude(context, work, jobs, log)
+        return self._go_on(context, work, [], int(event["round"]) + 1, None)
 
-    def _spec(self, context: Context, origin: Lineage, tries: Tries) -> TaskSpec:
+    def _work(self, context: Context) -> _Work:
+        """The tasks of this task instance, from the records of the steps before it."""
+        ti: Any = context["ti"]
+        mapping = FlowMapping(self.flow)
+        tasks = Parents(ti, self.graph, mapping, self.node, self.store).tasks()
+        mapped = mapping.opener_of(self.step) is not None
+        set_label(context, label_of(tasks) if mapped else "")
+        if not tasks:
+            raise AirflowSkipException(f"No task leads to step {self.step!r} in this run.")
+        tries = Tries.of(ti, self.retries or 0)
         if self.node.parents:
             run = read_run(self.store, str(context["run_id"]), self.step)
         else:
             run = start_run(self.flow, self.store, context)
-            ti: Any = context["ti"]
             push_tags(ti, run)
+        make_spec = partial(self._spec, run, tries.attempt, facts(context))
+        progress = Progress(self.store, self.node, tasks, make_spec)
+        part, defaults = part_of(ti), self.config.batch_defaults
+        launcher = Launcher(self.batch.jobs, self.store, self.settings, defaults, part, tries)
+        mapped_over = self.step in mapping.groups and mapping.groups[self.step].mapped
+        run_id = str(context["run_id"])
+        return _Work(run_id, progress, tries, launcher, part, mapped_over)
+
+    def _spec(
+        self, run: RunSpec, attempt: int, known: Mapping[str, Any], task: Planned, iteration: int
+    ) -> TaskSpec:
         return task_spec(
             run,
             self.store.storage.root,
             self.node,
             self.settings,
-            parents=origin.parents,
-            foreach=origin.foreach,
-            attempt=tries.attempt,
-            facts=facts(context),
+            parents=task.parents,
+            foreach=task.foreach,
+            attempt=attempt,
+            facts=known,
+            iteration=iteration,
         )
 
-    def _announce(self, ti: Any, spec: TaskSpec, launch: Launch) -> TaskSpec:
-        """Say which job it is, in the log and for the links; the spec of the attempt it runs."""
-        if launch.job_id is not None:
-            self._push_job(ti, launch.job_id, None)
-        if not launch.adopted:
-            self.log.info("Submitted Batch job %s for %s", launch.job_id, spec.pathspec)
-            return spec
-        self.log.info(
-            "Adopted Batch job %s of attempt %s, which an earlier worker submitted",
-            launch.job_id,
-            launch.ref.attempt,
-        )
-        return self.store.read_spec(spec.run, launch.ref)
+    def _go_on(
+        self,
+        context: Context,
+        work: _Work,
+        jobs: Sequence[Job],
+        round_number: int,
+        log: LogReader | None,
+    ) -> list[int] | None:
+        """Await jobs and launch what is still pending, until nothing is."""
+        while True:
+            if not jobs:
+                if not work.progress.pending():
+                    return self._succeed(context, work)
+                jobs = work.launcher.launch(work.progress, round_number)
+                self.log.info("Submitted %s", _named(jobs))
+            self._job_ids = [job.id for job in jobs]
+            self._push_job(context["ti"], jobs[0].id, None)
+            log = self._log_of(jobs, work, 0)
+            watch = JobWatch(self.batch.jobs, self.store, self._show, self._check_killed)
+            single = None if log is None else (jobs[0].tasks(self.store)[0], log)
+            if not watch.watch(jobs, single, self.config.sync_window):
+                self._check_wanted(context["ti"])
+                self._defer(work, jobs, round_number, log)
+            self._conclude(context, work, jobs, log)
+            jobs, round_number = [], round_number + 1
 
-    def _defer(self, launch: Launch, spec: TaskSpec, log: LogReader) -> NoReturn:
+    def _log_of(self, jobs: Sequence[Job], work: _Work, next_chunk: int) -> LogReader | None:
+        """The log that is shown line by line: where a task instance is one task."""
+        if not is_plain(work.progress):
+            return None
+        (spec,) = jobs[0].tasks(self.store)
+        return LogReader(self.store, spec.run, spec.ref, next_chunk)
+
+    def _defer(
+        self, work: _Work, jobs: Sequence[Job], round_number: int, log: LogReader | None
+    ) -> NoReturn:
         from airflow_flowprovider.triggers.batch import BatchJobTrigger
 
+        spec = jobs[0].tasks(self.store)[0] if log else None
         trigger = BatchJobTrigger(
-            job_id=str(launch.job_id),
+            jobs=[job.to_plain() for job in jobs],
             aws_conn_id=self.config.aws_conn_id,
             region_name=self.config.region_name,
-            root=spec.root,
-            flow=spec.flow,
-            run=spec.run,
-            ref=str(spec.ref),
-            next_chunk=log.next_chunk,
+            root=self.store.storage.root,
+            flow=self.store.flow,
+            run=work.run_id,
+            ref=str(spec.ref) if spec else None,
+            next_chunk=log.next_chunk if log else 0,
+            round_number=round_number,
             deferred_at=time.time(),
             hold=self.config.trigger_hold,
             poll_interval_min=self.config.poll_interval_min,
@@ -262,44 +311,53 @@ class FlowStepOperator(BaseOperator):
         # neither end the job nor come back here.
         self.defer(trigger=trigger, method_name="resume")
 
-    def _finish(
-        self,
-        context: Context,
-        spec: TaskSpec,
-        launch: Launch,
-        log: LogReader,
-        state: JobState | None,
-    ) -> list[int] | None:
+    def _conclude(
+        self, context: Context, work: _Work, jobs: Sequence[Job], log: LogReader | None
+    ) -> None:
+        """Take in how jobs that have ended went; raise if the task instance has failed by that."""
         ti: Any = context["ti"]
-        if launch.job_id is not None:
-            if state is None or state.log_stream is None:
-                state = self._describe(launch.job_id) or state
-            self._push_job(ti, launch.job_id, state.log_stream if state else None)
-        result = outcome(self.store, spec, log, self._show, state, self._open_logs)
-        tries = Tries.of(ti, self.retries or 0)
-        indices = conclude(
-            ti,
-            self.store,
-            result,
-            launch.job_id,
-            lambda: self._launcher.failures(spec, tries),
-            self.settings.retry_times,
-        )
-        if self.outlets:
-            announce_end(context, ti.dag_id, f"{spec.flow}/{spec.run}")
-        return indices
+        state = self._describe(jobs[0].id) if log else None
+        for line in log.new_lines() if log else ():
+            self._show(line.text)
+        self._push_job(ti, jobs[0].id, state.log_stream if state else None)
+        work.progress.look(work.tries.all())
+        if work.progress.pending():
+            settle_jobs(self.store, self.batch.jobs, jobs, self._show, self._open_logs)
+            work.progress.look(work.tries.all())
+        error = failure(work.progress, self.settings.retry_times)
+        if error is None:
+            return
+        if log is None:
+            tell_failures(self.store, work.progress, self._show)
+            attempt = work.tries.attempt
+            record_failed_set(ti, self.store, work.progress, work.part, attempt, str(error))
+        else:
+            failed = work.progress.units[0].failed
+            assert failed is not None
+            record_single(ti, self.store, failed, 1, jobs[0].id)
+        raise error
 
-    @cached_property
-    def _launcher(self) -> Launcher:
-        defaults = self.config.batch_defaults
-        return Launcher(self.batch.jobs, self.store, self.settings, defaults)
+    def _succeed(self, context: Context, work: _Work) -> list[int] | None:
+        """Leave the record; of a foreach that is mapped, the indices that it is mapped over."""
+        ti: Any = context["ti"]
+        if self.outlets:
+            announce_end(context, ti.dag_id, f"{self.store.flow}/{work.run_id}")
+        results = work.progress.results()
+        if len(results) > 1:
+            record_set(ti, self.store, work.progress, work.part, work.tries.attempt)
+            return None
+        (result,) = results
+        count = result.splits.count if result.splits else 0
+        chunk = chunk_size(count) if work.mapped_over else 1
+        record_single(ti, self.store, result, chunk, None)
+        return list(range(math.ceil(count / chunk))) if work.mapped_over else None
 
     def _describe(self, job_id: str) -> JobState | None:
-        """What AWS says of a job, or that it knows none; None if it does not answer."""
+        """What AWS says of a job; None if it does not answer."""
         try:
-            return self.batch.jobs.describe([job_id]).get(job_id, JobState(job_id))
+            return self.batch.jobs.describe([job_id]).get(job_id)
         except BatchError as error:
-            # The result decides; the description only explains the lack of one.
+            # Only for people: the results decide.
             self.log.warning("Batch job %s could not be described: %s", job_id, error)
             return None
 
@@ -314,13 +372,37 @@ class FlowStepOperator(BaseOperator):
         self.log.info("%s", line)
 
     def _terminate(self) -> None:
-        if self._job_id is None:
-            return
-        try:
-            self.batch.jobs.terminate(self._job_id, "Airflow ended the task")
-        except BatchError as error:
-            job_id = self._job_id
-            self.log.warning("Batch job %s may go on, terminate it by hand: %s", job_id, error)
+        for job_id in self._job_ids:
+            try:
+                self.batch.jobs.terminate(job_id, "Airflow ended the task")
+            except BatchError as error:
+                self.log.warning("Batch job %s may go on, terminate it by hand: %s", job_id, error)
+
+
+@dataclass(frozen=True)
+class _Work:
+    """What a task instance has to do.
+
+    Attributes:
+        run_id: Run id.
+        progress: Its tasks.
+        tries: How often it has been tried.
+        launcher: Launches them.
+        part: Its name within the step.
+        mapped_over: Whether Airflow maps what follows over its splits.
+    """
+
+    run_id: str
+    progress: Progress
+    tries: Tries
+    launcher: Launcher
+    part: str
+    mapped_over: bool
+
+
+def _named(jobs: Sequence[Job]) -> str:
+    names = (f"{job.id} ({job.size} tasks)" if job.size > 1 else job.id for job in jobs)
+    return f"Batch job{'s' * (len(jobs) > 1)} {', '.join(names)}"
 
 
 def _job_overview(settings: StepSettings, config: ProviderConfig) -> dict[str, Any]:

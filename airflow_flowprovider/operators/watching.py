@@ -1,16 +1,17 @@
-"""Waiting for a job in the worker, for a moment: most short steps then need no triggerer."""
+"""Waiting for jobs in the worker, for a moment: most short steps then need no triggerer."""
 
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
 
+from airflow_flowprovider.digest import digest
+from airflow_flowprovider.operators.launching import Job
 from flowsdk.aws_batch.jobs import BatchJobs, BatchThrottled
 from flowsdk.aws_batch.logs import LogReader
 from flowsdk.aws_batch.state import JobState
 from flowsdk.datastore import FlowDatastore
-from flowsdk.spec import TaskResult, TaskSpec
+from flowsdk.spec import TaskSpec
 
 #: Between two looks at the datastore, which takes any number of them.
 _LOOK_SECONDS = 0.5
@@ -20,35 +21,17 @@ _DESCRIBE_SECONDS = 2.5
 _QUEUED_SECONDS = 3.0
 
 
-@dataclass(frozen=True)
-class Sighting:
-    """What is known of a job after watching it.
-
-    Attributes:
-        result: Of its task, or None while there is none.
-        state: As AWS Batch last described it, or None if it was not asked.
-    """
-
-    result: TaskResult | None
-    state: JobState | None
-
-    @property
-    def ended(self) -> bool:
-        """Whether nothing more will come."""
-        return self.result is not None or (self.state is not None and self.state.finished)
-
-
 class JobWatch:
-    """Follows one job from the worker's process.
+    """Follows the jobs of a task instance from the worker's process.
 
     How it works:
-        A task has ended as soon as its result lies in the datastore. AWS Batch is asked only now and
-        then, after jobs that cannot or never will write one.
+        A single task has ended as soon as its result lies in the datastore. AWS Batch is asked only
+        now and then, after jobs that cannot or never will write one, and after arrays.
 
     Args:
         jobs: AWS Batch.
         store: The flow's datastore.
-        show: Called with each line that the task prints.
+        show: Called with each line that the log of the task instance gets.
         check: Called often; raises what is to end the waiting.
     """
 
@@ -64,36 +47,54 @@ class JobWatch:
         self._show = show
         self._check = check
 
-    def watch(self, job_id: str, spec: TaskSpec, log: LogReader, seconds: float) -> Sighting:
-        """Follow a job until it has ended, but not for longer than ``seconds``.
+    def watch(
+        self, jobs: Sequence[Job], single: tuple[TaskSpec, LogReader] | None, seconds: float
+    ) -> bool:
+        """Follow jobs until they have ended, but not for longer than ``seconds``.
 
         Args:
-            job_id: In AWS Batch.
-            spec: The attempt that it runs.
-            log: Of the attempt; what comes is shown.
-            seconds: How long; a job that waits for a host is given up earlier.
+            jobs: The jobs.
+            single: Where there is one task: its spec and its log, of which what comes is shown.
+            seconds: How long; jobs that wait for a host are given up earlier.
+
+        Returns:
+            Whether they have ended.
         """
-        started = time.monotonic()
-        described = started
-        state: JobState | None = None
+        started = described = time.monotonic()
+        states: dict[str, JobState] = {}
+        shown = ""
         while True:
             self._check()
-            for line in log.new_lines():
-                self._show(line.text)
-            result = self._store.find_result(spec.run, spec.ref)
+            if single is not None and self._has_result(*single):
+                return True
             now = time.monotonic()
-            if result is None and now - described >= _DESCRIBE_SECONDS:
-                described, state = now, self._describe(job_id) or state
-            seen = Sighting(result, state)
-            if seen.ended or now - started >= seconds:
-                return seen
-            queued = state is not None and state.status not in {"STARTING", "RUNNING"}
-            if queued and now - started > _QUEUED_SECONDS:
-                return seen
+            if now - described >= _DESCRIBE_SECONDS:
+                described = now
+                states |= self._describe(jobs)
+                if single is None and states and (line := digest(states.values())) != shown:
+                    shown = line
+                    self._show(line)
+            if len(states) == len(jobs) and all(state.finished for state in states.values()):
+                return True
+            if now - started >= seconds or (now - started > _QUEUED_SECONDS and _queued(states)):
+                return False
             time.sleep(min(_LOOK_SECONDS, seconds))
 
-    def _describe(self, job_id: str) -> JobState | None:
+    def _has_result(self, spec: TaskSpec, log: LogReader) -> bool:
+        for line in log.new_lines():
+            self._show(line.text)
+        return self._store.find_result(spec.run, spec.ref) is not None
+
+    def _describe(self, jobs: Sequence[Job]) -> Mapping[str, JobState]:
         try:
-            return self._jobs.describe([job_id]).get(job_id)
+            return self._jobs.describe([job.id for job in jobs])
         except BatchThrottled:
-            return None
+            return {}
+
+
+def _queued(states: Mapping[str, JobState]) -> bool:
+    """Whether nothing has begun yet."""
+    started = {"STARTING", "RUNNING", "SUCCEEDED", "FAILED"}
+    return bool(states) and not any(
+        started & (set(state.children) or {state.status}) for state in states.values()
+    )

@@ -1,15 +1,17 @@
-"""``BatchJobTrigger``: a deferred task's wait for its job."""
+"""``BatchJobTrigger``: a deferred task's wait for its jobs."""
 
 from __future__ import annotations
 
 import asyncio
 import time
 from collections.abc import AsyncIterator
+from contextlib import ExitStack
 from typing import Any
 
 from airflow.triggers.base import BaseTrigger, TriggerEvent
 from asgiref.sync import sync_to_async
 
+from airflow_flowprovider.digest import digest
 from airflow_flowprovider.triggers.poller import Clients, JobPoller, PollerKey, connect
 from flowsdk.aws_batch.logs import LogReader
 from flowsdk.aws_batch.state import JobState
@@ -22,22 +24,23 @@ RUNNABLE_SECONDS = 60.0
 
 
 class BatchJobTrigger(BaseTrigger):
-    """Waits until a job has ended and shows meanwhile what its task prints.
+    """Waits until jobs have ended and shows meanwhile what the task prints, or how many have ended.
 
     How it works:
         All triggers of a connection share one poller; each reads the log of its own task. A user who
-        clears or marks the task ends the job with it; a triggerer that restarts leaves it alone, and
-        the next one takes up from the first line that the worker has not shown.
+        clears or marks the task ends the jobs with it; a triggerer that restarts leaves them alone,
+        and the next one takes up from the first line that the worker has not shown.
 
     Args:
-        job_id: In AWS Batch.
+        jobs: The jobs, as ``operators.launching.Job`` has them in JSON.
         aws_conn_id: Connection of type ``aws`` or ``flowprovider``.
         region_name: By default the connection's.
         root: URI of the datastore.
         flow: Name of the flow.
         run: Run id.
-        ref: ``step/task/attempt``.
+        ref: ``step/task/attempt`` of the task whose log is shown; None if there are several.
         next_chunk: The first chunk of the log that has not been shown.
+        round_number: How often the task instance has launched something in this try.
         deferred_at: When the task was deferred, seconds since 1970.
         hold: How long after that no event may be fired, in seconds.
         poll_interval_min: Shortest time between two looks, in seconds.
@@ -47,21 +50,22 @@ class BatchJobTrigger(BaseTrigger):
     def __init__(
         self,
         *,
-        job_id: str,
+        jobs: list[dict[str, Any]],
         aws_conn_id: str | None,
         region_name: str | None,
         root: str,
         flow: str,
         run: str,
-        ref: str,
+        ref: str | None,
         next_chunk: int,
+        round_number: int,
         deferred_at: float,
         hold: float,
         poll_interval_min: float,
         poll_interval_max: float,
     ) -> None:
         super().__init__()
-        self.job_id = job_id
+        self.jobs = jobs
         self.aws_conn_id = aws_conn_id
         self.region_name = region_name
         self.root = root
@@ -69,12 +73,14 @@ class BatchJobTrigger(BaseTrigger):
         self.run_id = run
         self.ref = ref
         self.next_chunk = next_chunk
+        self.round_number = round_number
         self.deferred_at = deferred_at
         self.hold = hold
         self.poll_interval_min = poll_interval_min
         self.poll_interval_max = poll_interval_max
         self._explained: tuple[str, str] | None = None
         self._log_failed = False
+        self._digest = ""
         self._clients: Clients | None = None
 
     def serialize(self) -> tuple[str, dict[str, Any]]:
@@ -82,7 +88,7 @@ class BatchJobTrigger(BaseTrigger):
         return (
             f"{type(self).__module__}.{type(self).__qualname__}",
             {
-                "job_id": self.job_id,
+                "jobs": self.jobs,
                 "aws_conn_id": self.aws_conn_id,
                 "region_name": self.region_name,
                 "root": self.root,
@@ -90,6 +96,7 @@ class BatchJobTrigger(BaseTrigger):
                 "run": self.run_id,
                 "ref": self.ref,
                 "next_chunk": self.next_chunk,
+                "round_number": self.round_number,
                 "deferred_at": self.deferred_at,
                 "hold": self.hold,
                 "poll_interval_min": self.poll_interval_min,
@@ -98,34 +105,58 @@ class BatchJobTrigger(BaseTrigger):
         )
 
     async def run(self) -> AsyncIterator[TriggerEvent]:
-        """Follow the job; one event when it has ended."""
+        """Follow the jobs; one event when all have ended."""
         shortest, longest = self.poll_interval_min, self.poll_interval_max
-        with JobPoller.shared(self._key, self.job_id, shortest, longest) as (poller, states):
+        with ExitStack() as stack:
+            watched = [
+                stack.enter_context(JobPoller.shared(self._key, job_id, shortest, longest))
+                for job_id in self.job_ids
+            ]
+            poller = watched[0][0]
             self._clients = await poller.clients()
             storage = await poller.storage(self.root)
-            store = FlowDatastore(storage, self.flow)
-            log = LogReader(store, self.run_id, TaskRef.parse(self.ref), self.next_chunk)
-            async for state in states:
-                await self._show_log(poller, log)
-                if state.finished:
-                    break
-                await self._explain(poller, state)
+            log = None
+            if self.ref is not None:
+                store = FlowDatastore(storage, self.flow)
+                log = LogReader(store, self.run_id, TaskRef.parse(self.ref), self.next_chunk)
+            for _, states in watched:
+                async for state in states:
+                    await self._tell(poller, state, log)
+                    if state.finished:
+                        break
+                    await self._explain(poller, state)
         # An earlier event can meet a scheduler that has not seen the deferral yet.
         await asyncio.sleep(min(self.hold, self.deferred_at + self.hold - time.time()))
-        yield TriggerEvent({"job_id": self.job_id, "ref": self.ref, "next_chunk": log.next_chunk})
+        next_chunk = self.next_chunk if log is None else log.next_chunk
+        event = {"jobs": self.jobs, "next_chunk": next_chunk, "round": self.round_number}
+        yield TriggerEvent(event)
 
     async def on_kill(self) -> None:
-        """A user has cleared or marked the task, or failed its run: the job has no purpose now."""
+        """A user has cleared or marked the task, or failed its run: the jobs have no purpose now."""
         # Those that are there: a thousand tasks cleared at once must not make a thousand clients
         # in the half minute that Airflow allows.
         clients = self._clients or await sync_to_async(connect, thread_sensitive=False)(self._key)
         reason = "The task was cleared or marked in Airflow"
-        await asyncio.to_thread(clients.jobs.terminate, self.job_id, reason)
-        self.log.info("Terminated Batch job %s", self.job_id)
+        for job_id in self.job_ids:
+            await asyncio.to_thread(clients.jobs.terminate, job_id, reason)
+            self.log.info("Terminated Batch job %s", job_id)
+
+    @property
+    def job_ids(self) -> list[str]:
+        """Ids of the jobs in AWS Batch."""
+        return [job["id"] for job in self.jobs]
 
     @property
     def _key(self) -> PollerKey:
         return PollerKey(self.aws_conn_id, self.region_name)
+
+    async def _tell(self, poller: JobPoller, state: JobState, log: LogReader | None) -> None:
+        """Show what is new: lines of the task, or of an array how many of its tasks have ended."""
+        if log is not None:
+            await self._show_log(poller, log)
+        elif (line := digest([state])) != self._digest:
+            self._digest = line
+            self.log.info("Batch job %s: %s", state.id, line)
 
     async def _show_log(self, poller: JobPoller, log: LogReader) -> None:
         try:

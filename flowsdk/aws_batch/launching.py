@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Sequence
 from datetime import datetime, timezone
 
 from flowsdk.aws_batch.definition import BatchDefaults, Platform, job_definition
@@ -13,6 +14,9 @@ from flowsdk.aws_batch.submission import submission
 from flowsdk.datastore import FlowDatastore
 from flowsdk.decorators.settings import StepSettings
 from flowsdk.spec import TaskResult, TaskSpec
+
+#: Of an array job. https://docs.aws.amazon.com/batch/latest/userguide/array_jobs.html
+MAX_ARRAY = 10_000
 
 
 def submit_task(
@@ -25,6 +29,8 @@ def submit_task(
 ) -> str:
     """Submit the job of one attempt, whose spec must lie in the datastore. Returns the job's id.
 
+    Named so that whoever looks for the task's job finds it.
+
     Args:
         jobs: Where to submit.
         store: The flow's datastore.
@@ -36,16 +42,43 @@ def submit_task(
     Raises:
         BatchError: Something is not configured, or AWS refuses the job.
     """
+    name = job_name(spec.flow, spec.run, spec.step, spec.task, spec.attempt, generation)
+    uri = store.spec_uri(spec.run, spec.ref)
+    return submit_tasks(jobs, [spec], uri, name, settings, defaults)
+
+
+def submit_tasks(
+    jobs: BatchJobs,
+    specs: Sequence[TaskSpec],
+    uri: str,
+    name: str,
+    settings: StepSettings,
+    defaults: BatchDefaults,
+) -> str:
+    """Submit one job for tasks of a step, an array if there are several. Returns the job's id.
+
+    Args:
+        jobs: Where to submit.
+        specs: Of the tasks, at most ``MAX_ARRAY``.
+        uri: Where they lie; see :mod:`flowsdk.runtime.loader`.
+        name: Of the job.
+        settings: What the step's decorators ask for.
+        defaults: What is configured.
+
+    Raises:
+        BatchError: Something is not configured, or AWS refuses the job.
+    """
     platform = _platform(jobs, settings, defaults)
-    definition = job_definition(spec.step, settings, defaults, platform)
+    definition = job_definition(specs[0].step, settings, defaults, platform)
     request = submission(
-        job_name(spec.flow, spec.run, spec.step, spec.task, spec.attempt, generation),
+        name,
         definition["jobDefinitionName"],
-        spec,
-        store.spec_uri(spec.run, spec.ref),
+        specs[0],
+        uri,
         settings,
         defaults,
         platform,
+        len(specs),
     )
     return jobs.submit(request, definition)
 

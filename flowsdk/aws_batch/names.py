@@ -1,6 +1,6 @@
 """Names of jobs: deterministic, so that whoever comes second finds the job of whoever was first.
 
-``<flow>_<step>_<digest>-g<generation>-<attempt>``. The digest stands for the task (a run id may hold
+``<flow>_<step>_<digest>-g<generation>-<attempt>[-<round>-<part>]``. The digest stands for the task (a run id may hold
 characters that AWS refuses, and be long); all attempts of a generation share everything before the
 last number, which is what a look-up by prefix wants.
 """
@@ -52,7 +52,12 @@ def job_name(flow: str, run: str, step: str, task: str, attempt: int, generation
     return f"{job_prefix(flow, run, step, task, generation)}{attempt}"
 
 
-def attempt_of(name: str, prefix: str) -> int | None:
-    """The attempt that a job's name stands for; None if it does not belong to ``prefix``."""
-    number = name.removeprefix(prefix)
-    return int(number) if name.startswith(prefix) and number.isdecimal() else None
+def numbers_of(name: str, prefix: str) -> tuple[int, ...] | None:
+    """The numbers at the end of a job's name; None if it does not belong to ``prefix``.
+
+    They are its attempt and, of one of several jobs of a task instance, its round and its part.
+    """
+    if not name.startswith(prefix):
+        return None
+    numbers = name.removeprefix(prefix).split("-")
+    return tuple(map(int, numbers)) if all(n.isdecimal() for n in numbers) else None

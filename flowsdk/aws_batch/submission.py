@@ -45,6 +45,7 @@ def submission(
     settings: StepSettings,
     defaults: BatchDefaults,
     platform: Platform = "EC2",
+    size: int = 1,
 ) -> dict[str, Any]:
     """The SubmitJob request for one attempt of a task.
 
@@ -54,11 +55,12 @@ def submission(
     Args:
         name: Of the job, from :mod:`flowsdk.aws_batch.names`.
         definition: Name of the job definition.
-        spec: The attempt.
-        spec_uri: Where its spec lies.
+        spec: The attempt; of an array, the first.
+        spec_uri: Where its spec lies; see :mod:`flowsdk.runtime.loader`.
         settings: What the step's decorators ask for.
         defaults: What is configured.
         platform: What the job queue runs on.
+        size: Number of tasks; of more than one the job is an array.
 
     Raises:
         BatchError: There is no job queue.
@@ -85,8 +87,10 @@ def submission(
             "evaluateOnExit": [dict(condition) for condition in _EVALUATE_ON_EXIT],
         },
         "propagateTags": True,
-        "tags": _tags(spec, settings),
+        "tags": _tags(spec, settings, size),
     }
+    if size > 1:
+        request["arrayProperties"] = {"size": size}
     if settings.timeout_seconds:
         seconds = math.ceil(settings.timeout_seconds) + _TIMEOUT_SLACK_SECONDS
         request["timeout"] = {"attemptDurationSeconds": max(_MIN_TIMEOUT_SECONDS, seconds)}
@@ -113,12 +117,12 @@ def tag_value(text: str) -> str:
     return _TAG_FOREIGN.sub("_", text)[:_TAG_CHARACTERS]
 
 
-def _tags(spec: TaskSpec, settings: StepSettings) -> dict[str, str]:
+def _tags(spec: TaskSpec, settings: StepSettings, size: int) -> dict[str, str]:
     own = {
         "flow": spec.flow,
         "run": spec.run,
         "step": spec.step,
-        "task": spec.task,
+        "task": spec.task if size == 1 else f"{spec.task} and {size - 1} more",
         "user": spec.user,
     }
     return {

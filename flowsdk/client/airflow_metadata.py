@@ -8,7 +8,14 @@ from typing import Any
 from urllib.parse import quote
 
 from flowsdk.client.airflow_api import GET_PAGE, AirflowApi
-from flowsdk.client.airflow_rows import AIRFLOW_STATES, RECORD_KEY, TAGS_KEY, TagsRow, run_info
+from flowsdk.client.airflow_rows import (
+    AIRFLOW_STATES,
+    RECORD_KEY,
+    TAGS_KEY,
+    TagsRow,
+    run_info,
+    tasks_of_set,
+)
 from flowsdk.client.airflow_snapshots import Snapshots, archived
 from flowsdk.client.airflow_xcoms import FlowXComs
 from flowsdk.client.metadata import ANY, MetadataProvider, RunInfo, State, TaskInfo, newest_first
@@ -117,21 +124,27 @@ class AirflowMetadata(MetadataProvider):
 
     def steps(self, flow: str, run: str) -> list[str]:
         """Two requests, which also answer for all tasks of the run for a moment."""
-        steps = self._snapshots.of(flow, run).steps
+        snapshot = self._snapshots.of(flow, run)
+        steps, sets = snapshot.steps, snapshot.sets
 
         def first_seen(step: str) -> tuple[str, str]:
-            return (min(info.started_at or "~" for info in steps[step].values()), step)
+            infos = steps[step].values()
+            began = [
+                *(info.started_at for info in infos),
+                *(r.started_at for r in sets.get(step, ())),
+            ]
+            return (min(time or "~" for time in began), step)
 
         return sorted(steps, key=first_seen, reverse=True)
 
     def tasks(self, flow: str, run: str, step: str) -> Iterator[TaskInfo]:
-        """As ``steps``."""
-        tasks = self._snapshots.of(flow, run).steps.get(step, {})
+        """As ``steps``, and a read of the datastore for each set of tasks."""
+        tasks = self._tasks(flow, run, step)
         return (tasks[task] for task in newest_first(tasks))
 
     def task(self, flow: str, run: str, step: str, task: str) -> TaskInfo | None:
-        """As ``steps``."""
-        return self._snapshots.of(flow, run).steps.get(step, {}).get(task)
+        """As ``tasks``."""
+        return self._tasks(flow, run, step).get(task)
 
     def store(self, flow: str, run: str) -> FlowDatastore:
         """The datastore that the run's task records point to."""
@@ -143,6 +156,13 @@ class AirflowMetadata(MetadataProvider):
                 f"lies. Set FLOWSDK_DATASTORE to the provider's datastore, or wait."
             )
         return FlowDatastore.at(root, snapshot.flow or flow)
+
+    def _tasks(self, flow: str, run: str, step: str) -> Mapping[str, TaskInfo]:
+        snapshot = self._snapshots.of(flow, run)
+        tasks = dict(snapshot.steps.get(step, {}))
+        for record in snapshot.sets.get(step, ()):
+            tasks |= {info.task: info for info in tasks_of_set(record, self.store(flow, run))}
+        return tasks
 
     def _tags_row(self, flow: str, run: str) -> TagsRow | None:
         snapshot = self._snapshots.at_hand(flow, run)

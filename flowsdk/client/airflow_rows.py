@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
 from flowsdk.client.metadata import RunInfo, State, TaskInfo
-from flowsdk.datastore import keys
+from flowsdk.datastore import FlowDatastore, keys
 from flowsdk.datastore.tags import RunTags
 from flowsdk.planning import PLAIN_TASK
 from flowsdk.spec import TaskRecord
@@ -66,12 +66,14 @@ class Snapshot:
         root: URI of the run's datastore, or None while no task has a record.
         flow: What the flow is called there; a DAG in a project has a longer name. None likewise.
         tags: Its tags, or None while nothing says them.
+        sets: Step → records of task instances that stand for several tasks, which ``steps`` has not.
     """
 
     steps: Mapping[str, Mapping[str, TaskInfo]]
     root: str | None
     flow: str | None = None
     tags: TagsRow | None = None
+    sets: Mapping[str, Sequence[TaskRecord]] = field(default_factory=dict)
 
 
 def run_info(run: Mapping[str, Any]) -> RunInfo:
@@ -96,18 +98,50 @@ def snapshot_of(run: str, instances: Iterable[Mapping[str, Any]], rows: Rows) ->
         rows: What the operators have left.
     """
     steps: dict[str, dict[str, TaskInfo]] = {}
+    sets: dict[str, list[TaskRecord]] = {}
     records = rows.records.get(run, {})
     any_record = next(iter(records.values()), None)
     for instance in instances:
-        info = _task_info(instance, records.get((instance["task_id"], instance["map_index"])))
-        if info:
+        record = records.get((instance["task_id"], instance["map_index"]))
+        info = _task_info(instance, record)
+        if info and record and record.count > 1:
+            steps.setdefault(info.step, {})
+            sets.setdefault(info.step, []).append(record)
+        elif info:
             steps.setdefault(info.step, {})[info.task] = info
     return Snapshot(
         steps,
-        root=_root_of(any_record) if any_record else None,
+        root=keys.root_of(any_record.result, any_record.flow) if any_record else None,
         flow=any_record.flow if any_record else None,
         tags=rows.tags.get(run),
+        sets=sets,
     )
+
+
+def tasks_of_set(record: TaskRecord, store: FlowDatastore) -> list[TaskInfo]:
+    """The tasks that a record of several stands for.
+
+    Args:
+        record: Their record.
+        store: Where it leads.
+    """
+    if record.outcome is None:  # some have failed: what each has left must be looked up
+        attempts = store.attempts(record.run, record.step).get(record.step, {})
+        refs = [refs[-1] for refs in attempts.values()]
+        return [TaskInfo.of(result) for result in store.find_results(record.run, refs) if result]
+    return [
+        TaskInfo(
+            step=outcome.ref.step,
+            task=outcome.ref.task,
+            attempt=outcome.ref.attempt,
+            status="succeeded",
+            started_at=record.started_at,
+            finished_at=record.finished_at,
+            next=outcome.next,
+            foreach=outcome.foreach,
+        )
+        for outcome in store.read_set_outcome(record.outcome).outcomes
+    ]
 
 
 def record_of(row: Mapping[str, Any], value: Any) -> TaskRecord:
@@ -158,8 +192,3 @@ def _task_info(instance: Mapping[str, Any], record: TaskRecord | None) -> TaskIn
         foreach=record.foreach,
         artifacts=record.artifacts if complete else None,
     )
-
-
-def _root_of(record: TaskRecord) -> str:
-    """The datastore that a record's result lies in."""
-    return record.result.removesuffix("/" + keys.result(record.flow, record.run, record.ref))

@@ -10,6 +10,8 @@
                                              /log/<n>      log chunks, while running
                                              /cards/<n>-<type>-<id>-<hash>.html   cards
                                              /result.json  TaskResult: the commit marker, last, once
+    <flow>/sets/<run>/<step>/<part>/<attempt>/specs    TaskSpecs of tasks that are launched together
+                                             /outcome  SetOutcome, when all of them have succeeded
 
 A key is relative to the datastore's root. Components are quoted so that each stays one path
 component and reads as itself in a bucket browser.
@@ -124,6 +126,37 @@ def spec(flow: str, run_id: str, ref: TaskRef) -> str:
 def result(flow: str, run_id: str, ref: TaskRef) -> str:
     """The TaskResult of an attempt."""
     return attempt(flow, run_id, ref) + RESULT_DOCUMENT
+
+
+def set_specs(flow: str, run_id: str, part: str, ref: TaskRef) -> str:
+    """The TaskSpecs of tasks that are launched together.
+
+    Args:
+        flow: Name of the flow.
+        run_id: Of the run.
+        part: Name of these tasks among those of the step and attempt.
+        ref: Says which step and attempt.
+    """
+    return f"{_task_set(flow, run_id, part, ref)}/specs"
+
+
+def set_outcome(flow: str, run_id: str, part: str, ref: TaskRef) -> str:
+    """The SetOutcome of such tasks."""
+    return f"{_task_set(flow, run_id, part, ref)}/outcome"
+
+
+def root_of(uri: str, flow: str) -> str:
+    """The datastore's root, from the URI of anything of a run of a flow."""
+    for folder in ("runs", "sets"):
+        root, found, _ = uri.rpartition(f"/{component(flow)}/{folder}/")
+        if found:
+            return root
+    return uri
+
+
+def _task_set(flow: str, run_id: str, part: str, ref: TaskRef) -> str:
+    names = "/".join(component(name) for name in (run_id, ref.step, part))
+    return f"{component(flow)}/sets/{names}/{ref.attempt}"
 
 
 def log_chunk(flow: str, run_id: str, ref: TaskRef, number: int) -> str:

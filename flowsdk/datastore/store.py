@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
@@ -12,6 +12,7 @@ from flowsdk.datastore.storage import Storage, open_storage
 from flowsdk.datastore.tags import RunTags
 from flowsdk.exception import KeyNotFound
 from flowsdk.spec import RunEnd, RunSpec, TaskRef, TaskResult, TaskSpec
+from flowsdk.taskset import SetOutcome, pack_specs, unpack_specs
 
 #: Parallel reads of a join's parents; S3 answers a small GET in some 20 ms, so this hides it.
 _PARALLEL_READS = 32
@@ -106,6 +107,40 @@ class FlowDatastore:
         """Where the TaskSpec of an attempt lies: all that a job is told."""
         return self.storage.uri(keys.spec(self.flow, run, ref))
 
+    def write_specs(self, part: str, specs: Sequence[TaskSpec]) -> bool:
+        """Store the specs of tasks that are launched together; whether there were none before.
+
+        Args:
+            part: Of the step: a name of its own for each such set of an attempt.
+            specs: Of one step and attempt of a run.
+        """
+        key = keys.set_specs(self.flow, specs[0].run, part, specs[0].ref)
+        return self.storage.write(key, pack_specs(specs), if_absent=True)
+
+    def specs_uri(self, run: str, part: str, ref: TaskRef) -> str:
+        """Where :meth:`write_specs` has stored the specs of the step and attempt of ``ref``."""
+        return self.storage.uri(keys.set_specs(self.flow, run, part, ref))
+
+    def read_specs(self, uri: str) -> list[TaskSpec]:
+        """What :meth:`write_specs` has stored at ``uri``."""
+        return unpack_specs(self.storage.read(uri.removeprefix(self.storage.uri(""))))
+
+    def write_set_outcome(self, part: str, attempt: int, outcome: SetOutcome) -> str:
+        """Store how the tasks of a task instance have ended; the URI of the object."""
+        ref = TaskRef(outcome.step, part, attempt)
+        key = keys.set_outcome(self.flow, outcome.run, part, ref)
+        self.storage.write(key, [outcome.pack()])
+        return self.storage.uri(key)
+
+    def read_set_outcome(self, uri: str) -> SetOutcome:
+        """What :meth:`write_set_outcome` has stored at ``uri``."""
+        key = uri.removeprefix(self.storage.uri(""))
+        return SetOutcome.unpack(self.storage.read(key), uri)
+
+    def read_spec_at(self, uri: str) -> TaskSpec:
+        """The TaskSpec at ``uri``, as :meth:`spec_uri` gives it."""
+        return TaskSpec.from_json(self.storage.read(uri.removeprefix(self.storage.uri(""))), uri)
+
     def read_spec(self, run: str, ref: TaskRef) -> TaskSpec:
         """The TaskSpec of an attempt; raises KeyNotFound."""
         key = keys.spec(self.flow, run, ref)
@@ -131,6 +166,14 @@ class FlowDatastore:
             return self.read_result(run, ref)
         except KeyNotFound:
             return None
+
+    def find_results(self, run: str, refs: Iterable[TaskRef]) -> list[TaskResult | None]:
+        """The results of several attempts, as :meth:`find_result`, read in parallel."""
+        wanted = list(refs)
+        if len(wanted) <= 1:
+            return [self.find_result(run, ref) for ref in wanted]
+        with ThreadPoolExecutor(min(_PARALLEL_READS, len(wanted))) as pool:
+            return list(pool.map(lambda ref: self.find_result(run, ref), wanted))
 
     def read_results(self, run: str, refs: Iterable[TaskRef]) -> list[TaskResult]:
         """The results of several attempts, read in parallel, in the order asked for."""

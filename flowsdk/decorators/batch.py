@@ -34,6 +34,8 @@ class Batch(StepDecorator):
         host_volumes: ``["/on/host:/in/container", …]``, or one path for both.
         efs_volumes: ``["fs-id:/in/container", …]``.
         aws_batch_tags: Tags of the job.
+        array: Under Airflow, run all splits of the outermost foreach around the step as AWS Batch
+            array jobs: one task instance for each step, not one for each split. Default False.
         inferentia: Number of AWS Inferentia or Trainium chips.
         trainium: Another name of ``inferentia``.
         efa: Number of Elastic Fabric Adapters.
@@ -63,6 +65,7 @@ class Batch(StepDecorator):
         "host_volumes": (),
         "efs_volumes": (),
         "aws_batch_tags": {},
+        "array": False,
         "inferentia": None,
         "trainium": None,
         "efa": None,

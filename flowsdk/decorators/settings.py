@@ -51,6 +51,7 @@ class StepSettings:
         environment: Environment variables of the task.
         on_batch: Whether the step has ``@batch``.
         catches: Whether the step has ``@catch``.
+        array: Whether the splits of the foreach around the step run as arrays on AWS Batch.
     """
 
     cpu: float = 1
@@ -83,6 +84,7 @@ class StepSettings:
     environment: Mapping[str, str] = field(default_factory=dict)
     on_batch: bool = False
     catches: bool = False
+    array: bool = False
 
 
 def step_settings(flow: type, step: str, extra: Sequence[StepDecorator] = ()) -> StepSettings:
@@ -174,6 +176,7 @@ def _container(batch: Mapping[str, Any], memory_mib: int) -> dict[str, Any]:
         "host_volumes": batch["host_volumes"],
         "efs_volumes": batch["efs_volumes"],
         "tags": batch["aws_batch_tags"],
+        "array": bool(batch["array"]),
         "neuron": whole("inferentia") or whole("trainium") or 0,
         "efa": whole("efa") or 0,
         "executable": batch["executable"] or "python3",

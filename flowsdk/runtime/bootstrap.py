@@ -25,12 +25,14 @@ from flowsdk.runtime.task import failed_result, run_task, utc_now
 from flowsdk.spec import ErrorInfo, TaskResult, TaskSpec
 
 
-def main(spec_json: bytes, package: str) -> int:
+def main(spec_json: bytes, package: str, together: bool = False) -> int:
     """Run the task; returns the process's exit code, 0 exactly if the task succeeded.
 
     Args:
         spec_json: The TaskSpec.
         package: Folder of the unpacked code package.
+        together: Whether the spec came from an object of many: then its own is still to be stored,
+            so that whoever looks for the tasks of a run finds this one.
     """
     spec = TaskSpec.from_json(spec_json)
     store = FlowDatastore.at(spec.root, spec.flow)
@@ -42,6 +44,8 @@ def main(spec_json: bytes, package: str) -> int:
         sys.stderr.write(f"{spec.pathspec} attempt {spec.attempt} has {found.status} already.\n")
         return 0 if found.succeeded else 1
 
+    if together:
+        store.write_spec(spec)
     notice = Path(package, ".spot_termination_notice")
     known = replace(spec, facts={**spec.facts, "spot_termination_notice": str(notice)})
 

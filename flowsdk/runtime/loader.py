@@ -7,9 +7,11 @@ import nothing but the standard library and boto3: flowsdk itself arrives with t
 import hashlib
 import io
 import os
+import struct
 import sys
 import tarfile
 import tempfile
+from collections.abc import Callable
 from pathlib import Path
 
 
@@ -22,12 +24,12 @@ def fetch_and_run(spec_uri: str) -> int:
 
     s3 = boto3.client("s3", config=Config(retries={"mode": "adaptive", "total_max_attempts": 8}))
 
-    def get(uri: str) -> bytes:
+    def get(uri: str, **part: str) -> bytes:
         bucket, _, key = uri[len("s3://") :].partition("/")
-        data: bytes = s3.get_object(Bucket=bucket, Key=key)["Body"].read()
+        data: bytes = s3.get_object(Bucket=bucket, Key=key, **part)["Body"].read()
         return data
 
-    spec_json = get(spec_uri)
+    spec_json = read_spec(spec_uri, get)
     spec = json.loads(spec_json)
     package = get(spec["root"] + "/" + spec["code"])
     digest = hashlib.sha256(package).hexdigest()
@@ -45,7 +47,24 @@ def fetch_and_run(spec_uri: str) -> int:
     )
     from flowsdk.runtime.bootstrap import main
 
-    return main(spec_json, folder)
+    return main(spec_json, folder, "#" in spec_uri)
+
+
+def read_spec(spec_uri: str, get: Callable[..., bytes]) -> bytes:
+    """The TaskSpec at a URI; of ``…#<first>``, one of the many in an object (``flowsdk.taskset``).
+
+    It is number ``<first>`` there; of an array, as many further as this job's index says.
+
+    Args:
+        spec_uri: Of the spec.
+        get: Reads an object, or the ``Range`` of it.
+    """
+    uri, _, first = spec_uri.partition("#")
+    if not first:
+        return get(uri)
+    at = 8 + 8 * (int(first) + int(os.environ.get("AWS_BATCH_JOB_ARRAY_INDEX", "0")))
+    start, end = struct.unpack("<QQ", get(uri, Range=f"bytes={at}-{at + 15}"))
+    return get(uri, Range=f"bytes={start}-{end - 1}")
 
 
 def source() -> str:

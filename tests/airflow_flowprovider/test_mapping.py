@@ -1,10 +1,10 @@
 from __future__ import annotations
 
-from pathlib import Path
+import pytest
 
-from airflow_flowprovider.mapping import ForeachGroup, foreach_groups, unsupported
-from flowsdk import FlowSpec, step
-from flowsdk.graph import FlowGraph
+from airflow_flowprovider.mapping import FlowMapping, ForeachGroup, trigger_rule, unsupported
+from flowsdk import FlowSpec, batch, parallel, step
+from flowsdk.flow import graph_of
 
 
 class NestedFlow(FlowSpec):
@@ -15,7 +15,7 @@ class NestedFlow(FlowSpec):
 
     @step
     def outer(self):
-        self.next(self.inner, foreach="ys")  # the nested one
+        self.next(self.inner, foreach="ys")
 
     @step
     def inner(self):
@@ -27,6 +27,16 @@ class NestedFlow(FlowSpec):
 
     @step
     def join_outer(self, inputs):
+        self.zs = []
+        self.next(self.wide, foreach="zs", allow_empty=True)
+
+    @batch(array=True)
+    @step
+    def wide(self):
+        self.next(self.narrow)
+
+    @step
+    def narrow(self, inputs):
         self.next(self.end)
 
     @step
@@ -38,12 +48,30 @@ class SwitchFlow(FlowSpec):
     @step
     def start(self):
         self.way = "a"
-        self.next({"a": self.gang, "b": self.end}, condition="way")  # the switch
+        self.next({"a": self.a, "b": self.b}, condition="way")
+
+    @step
+    def a(self):
+        self.next(self.both)
+
+    @step
+    def b(self):
+        self.next(self.further)
+
+    @step
+    def further(self):
+        self.next(self.both)
+
+    @step
+    def both(self):
+        self.again = False
+        self.next({True: self.both, False: self.gang}, condition="again")
 
     @step
     def gang(self):
-        self.next(self.work, num_parallel=2)  # the gang
+        self.next(self.work, num_parallel=2)
 
+    @parallel
     @step
     def work(self):
         self.next(self.join)
@@ -57,50 +85,44 @@ class SwitchFlow(FlowSpec):
         pass
 
 
-def line_of(text: str) -> int:
-    lines = Path(__file__).read_text(encoding="utf-8").splitlines()
-    return next(number for number, line in enumerate(lines, 1) if line.endswith(text))
+def test_a_group_holds_all_steps_between_split_and_join() -> None:
+    groups = FlowMapping(NestedFlow).groups
+    steps = ("outer", "inner", "join_inner")
+    assert groups["start"] == ForeachGroup("foreach_xs", "start", "xs", steps, mapped=True)
+    assert groups["join_outer"].steps == ("wide",)
+    assert set(groups) == {"start", "join_outer"}
 
 
-def test_a_group_holds_the_steps_between_split_and_join() -> None:
-    groups = foreach_groups(FlowGraph.from_flow(NestedFlow))
-    assert groups["start"] == ForeachGroup("foreach_xs", "start", "xs", ("outer", "join_inner"))
+def test_what_runs_as_arrays_is_not_mapped() -> None:
+    mapping = FlowMapping(NestedFlow)
+    assert not mapping.groups["join_outer"].mapped
+    openers = {step: mapping.opener_of(step) for step in graph_of(NestedFlow).nodes}
+    assert {step for step, opener in openers.items() if opener} == {"outer", "inner", "join_inner"}
+
+
+@pytest.mark.parametrize(
+    ("flow", "step", "rule"),
+    [
+        (NestedFlow, "outer", "all_success"),
+        (NestedFlow, "join_inner", "all_success"),
+        (NestedFlow, "narrow", "none_failed"),  # what it is mapped over may be nothing
+        (SwitchFlow, "a", "all_success"),
+        (SwitchFlow, "further", "all_success"),  # skipped with what it follows
+        (SwitchFlow, "both", "none_failed"),
+        (SwitchFlow, "gang", "all_success"),  # the only way out of the loop
+        (SwitchFlow, "end", "all_success"),
+    ],
+)
+def test_a_task_waits_for_what_may_be_skipped_only_where_it_must(
+    flow: type[FlowSpec], step: str, rule: str
+) -> None:
+    graph = graph_of(flow)
+    assert trigger_rule(graph, graph[step]) == rule
 
 
 def test_what_cannot_be_a_dag_is_said_with_its_place() -> None:
-    (nested,) = unsupported(FlowGraph.from_flow(NestedFlow))
-    assert (nested.file, nested.line, nested.step) == (
-        __file__,
-        line_of("# the nested one"),
-        "outer",
-    )
-    assert "a foreach inside the foreach of step 'start'" in nested.message
-    assert f"python {__file__} run" in nested.hint
-    switch, gang = unsupported(FlowGraph.from_flow(SwitchFlow))
-    assert (switch.line, switch.step) == (line_of("# the switch"), "start")
-    assert (gang.line, gang.step) == (line_of("# the gang"), "gang")
+    graph = graph_of(SwitchFlow)
+    (gang,) = unsupported(graph)
+    assert (gang.file, gang.line, gang.step) == (__file__, graph["gang"].next_line, "gang")
     assert "num_parallel" in gang.message
-
-
-class EmptyFlow(FlowSpec):
-    @step
-    def start(self):
-        self.xs = []
-        self.next(self.body, foreach="xs", allow_empty=True)  # the empty one
-
-    @step
-    def body(self):
-        self.next(self.join)
-
-    @step
-    def join(self, inputs):
-        self.next(self.end)
-
-    @step
-    def end(self): ...
-
-
-def test_a_foreach_that_may_be_empty_is_refused_rather_than_skipped_to_the_end() -> None:
-    (empty,) = unsupported(FlowGraph.from_flow(EmptyFlow))
-    assert (empty.line, empty.step) == (line_of("# the empty one"), "start")
-    assert "a foreach with allow_empty" in empty.message
+    assert f"python {__file__} run" in gang.hint

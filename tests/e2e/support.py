@@ -93,6 +93,16 @@ class Airflow:
         assert found, f"no task instance {step}[{index}]"
         return found[0]
 
+    def failures(self, dag: str, run: str) -> str:
+        """The states of a run's tasks, and the ends of the logs of those that have failed."""
+        told = []
+        for task in self.tasks(dag, run):
+            step, index = task["task_id"], task["map_index"]
+            told.append(f"{step}[{index}]: {task['state']}")
+            if task["state"] == "failed":
+                told += self.log(dag, run, step, task["try_number"], index)[-30:]
+        return "\n".join(told)
+
     def log(self, dag: str, run: str, step: str, attempt: int = 1, index: int = -1) -> list[str]:
         """The lines of a task's log, as Airflow's UI gets them."""
         path = f"/dags/{dag}/dagRuns/{quote(run)}/taskInstances/{step}/logs/{attempt}"

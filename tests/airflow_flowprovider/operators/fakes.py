@@ -9,7 +9,9 @@ from typing import Any
 
 from airflow_flowprovider.records import RECORD_KEY
 from flowsdk.datastore import FlowDatastore
+from flowsdk.flow import graph_of
 from flowsdk.spec import ForeachFrame, Splits, TaskRecord, TaskSpec
+from tests.airflow_flowprovider.operators.flows import SampleFlow
 from tests.flowsdk.aws_batch.fakes import succeed
 
 RUN = "manual__2026-11-21T09:00:00+00:00"
@@ -75,7 +77,7 @@ def finish(
     task = "0" if index is None else str(index)
     spec = TaskSpec(FLOW, RUN, step, task, attempt, store.storage.root, foreach=foreach)
     store.write_spec(spec)
-    result = succeed(store, spec, **fields)
+    result = succeed(store, spec, **{"next": graph_of(SampleFlow)[step].next, **fields})
     record = TaskRecord.of(result, store.result_uri(RUN, result.ref))
     xcoms[step, RECORD_KEY, -1 if index is None else index] = record.to_dict()
     return record

@@ -3,111 +3,160 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from airflow.providers.common.compat.sdk import AirflowFailException
+from airflow.sdk.exceptions import AirflowFailException
 
-from airflow_flowprovider.operators.completion import conclude, outcome
+from airflow_flowprovider.operators.completion import (
+    chunk_size,
+    failure,
+    record_set,
+    record_single,
+    settle_jobs,
+    tell_failures,
+)
+from airflow_flowprovider.operators.launching import Job
+from airflow_flowprovider.operators.progress import Progress
 from airflow_flowprovider.records import RECORD_KEY
-from flowsdk.aws_batch.logs import LogReader
-from flowsdk.aws_batch.state import JobState
+from flowsdk.aws_batch.jobs import BatchJobs
 from flowsdk.datastore import FlowDatastore
 from flowsdk.exception import BatchError, TaskFailed
+from flowsdk.flow import graph_of
+from flowsdk.planning import task_id
 from flowsdk.runtime.logs import LogLine, LogWriter
 from flowsdk.spec import ErrorInfo, Splits, TaskRecord, TaskSpec
-from tests.airflow_flowprovider.operators.fakes import FLOW, RUN, SPLITS, FakeTaskInstance
-from tests.flowsdk.aws_batch.fakes import commit, succeed
+from flowsdk.succession import Planned
+from tests.airflow_flowprovider.operators.fakes import FLOW, RUN, FakeTaskInstance
+from tests.airflow_flowprovider.operators.flows import SampleFlow
+from tests.flowsdk.aws_batch.fakes import FakeBatch, commit, succeed
 
 SPEC = TaskSpec(FLOW, RUN, "start", "0", 0, "root")
 USER = ErrorInfo("user", "builtins.ValueError", "no such digit", "Traceback …")
 SYSTEM = ErrorInfo("system", "flowsdk.aws_batch.NotStarted", "no role")
+WIDE = Splits("names", 12, "digest", tuple("abcdefghijkl"))
 
 
 class Logs:
-    opened = False
-
     def __call__(self) -> tuple[Any, str]:
-        self.opened = True
         return self, "group"
 
     def get_log_events(self, **request: Any) -> dict[str, Any]:
-        assert (request["logGroupName"], request["logStreamName"]) == ("group", "stream")
-        return {"events": [{"message": "python3: not found"}]}
+        assert request["logGroupName"] == "group"
+        return {"events": [{"message": f"{request['logStreamName']}: python3: not found"}]}
 
 
-def end(store: FlowDatastore, state: JobState | None) -> tuple[Any, list[str], Logs]:
+def job(fake: FakeBatch, job_id: str, **fields: Any) -> None:
+    container = {"resourceRequirements": [], **fields.pop("container", {})}
+    fake.jobs[job_id] = {"jobId": job_id, "jobName": "n", "container": container, **fields}
+
+
+def settle(store: FlowDatastore, fake: FakeBatch, made: Job) -> list[str]:
     shown: list[str] = []
-    logs = Logs()
-    result = outcome(store, SPEC, LogReader(store, RUN, SPEC.ref), shown.append, state, logs)
-    return result, shown, logs
+    settle_jobs(store, BatchJobs(fake), [made], shown.append, Logs())
+    return shown
 
 
-def test_the_result_decides_whatever_aws_says(store: FlowDatastore) -> None:
-    own = succeed(store, SPEC)
-    result, _, logs = end(store, JobState("j", status="FAILED", log_stream="stream"))
-    assert result == own
-    assert not logs.opened
+@pytest.fixture
+def single(store: FlowDatastore) -> Job:
+    store.write_spec(SPEC)
+    return Job("j", store.spec_uri(RUN, SPEC.ref))
 
 
-def test_nothing_is_decided_while_aws_does_not_say_what_became_of_the_job(
-    store: FlowDatastore,
+def test_a_result_decides_whatever_aws_says(
+    store: FlowDatastore, fake: FakeBatch, single: Job
 ) -> None:
-    with pytest.raises(BatchError, match="does not say what became"):
-        end(store, None)
-    assert store.find_result(RUN, SPEC.ref) is None
-
-
-def test_the_rest_of_the_log_comes_first(store: FlowDatastore) -> None:
-    writer = LogWriter(store, RUN, SPEC.ref)
-    writer.add([LogLine(1, "stderr", "last words")])
-    writer.flush()
-    succeed(store, SPEC)
-    assert end(store, None)[1] == ["last words"]
+    own = succeed(store, SPEC)
+    job(fake, "j", status="FAILED")
+    assert settle(store, fake, single) == []
+    assert store.read_result(RUN, SPEC.ref) == own
+    assert fake.calls == {}
 
 
 def test_a_job_that_never_came_to_our_code_shows_what_its_container_printed(
-    store: FlowDatastore,
+    store: FlowDatastore, fake: FakeBatch, single: Job
 ) -> None:
-    state = JobState("j", status="FAILED", exit_code=127, log_stream="stream")
-    result, shown, _ = end(store, state)
-    assert shown == ["python3: not found"]
+    job(fake, "j", status="FAILED", container={"exitCode": 127, "logStreamName": "stream"})
+    assert settle(store, fake, single) == ["stream: python3: not found"]
+    result = store.read_result(RUN, SPEC.ref)
+    assert result.error is not None
     assert result.error.type == "flowsdk.aws_batch.NoResult"
-    assert result == store.read_result(RUN, SPEC.ref)
 
 
-def test_a_job_that_still_runs_is_not_declared_dead(store: FlowDatastore) -> None:
+def test_a_job_that_still_runs_is_not_declared_dead(
+    store: FlowDatastore, fake: FakeBatch, single: Job
+) -> None:
+    job(fake, "j", status="RUNNING")
     with pytest.raises(BatchError, match="found it RUNNING, expected a finished job"):
-        end(store, JobState("j", status="RUNNING"))
+        settle(store, fake, single)
     assert store.find_result(RUN, SPEC.ref) is None
 
 
-def finish(store: FlowDatastore, failures: int = 1, retry_times: int = 0, **result: Any) -> Any:
+def test_nothing_is_decided_while_aws_does_not_answer(
+    store: FlowDatastore, fake: FakeBatch, single: Job
+) -> None:
+    fake.fail("DescribeJobs", "ServerException", "try later")
+    with pytest.raises(BatchError, match="try later"):
+        settle(store, fake, single)
+    assert store.find_result(RUN, SPEC.ref) is None
+
+
+def specs_of_a_set() -> list[TaskSpec]:
+    frames = [(WIDE.frame("start", index),) for index in range(WIDE.count)]
+    return [TaskSpec(FLOW, RUN, "body", task_id(f), 0, "root", foreach=f) for f in frames]
+
+
+def test_of_an_array_each_task_without_a_result_is_settled_by_its_own_job(
+    store: FlowDatastore, fake: FakeBatch
+) -> None:
+    specs = specs_of_a_set()
+    store.write_specs("0.0", specs)
+    for spec in (specs[4], specs[6]):
+        succeed(store, spec)
+    job(fake, "j:1", status="FAILED", statusReason="Host EC2 (instance i-1) terminated.")
+    made = Job("j", store.specs_uri(RUN, "0.0", specs[0].ref) + "#4", size=4)
+    assert settle(store, fake, made) == []
+    found = [store.find_result(RUN, spec.ref) for spec in specs]
+    errors = {
+        spec.task: r.error.type for spec, r in zip(specs, found, strict=True) if r and r.error
+    }
+    assert errors == {
+        "5": "flowsdk.aws_batch.HostTerminated",
+        "7": "flowsdk.aws_batch.JobUnknown",
+    }
+
+
+def progress_of(
+    store: FlowDatastore, step: str, tasks: list[Planned], attempt: int = 0
+) -> Progress:
+    def make(task: Planned, iteration: int) -> TaskSpec:
+        name = task_id(task.foreach, iteration)
+        return TaskSpec(FLOW, RUN, step, name, attempt, "root", foreach=task.foreach)
+
+    made = Progress(store, graph_of(SampleFlow)[step], tasks, make)
+    made.look(range(attempt + 1))
+    return made
+
+
+def test_success_of_one_task_leaves_its_record(store: FlowDatastore) -> None:
     ti = FakeTaskInstance("start")
-    made = commit(store, SPEC, **result)
-    try:
-        return ti, conclude(ti, store, made, "job-7", lambda: failures, retry_times)
-    except (TaskFailed, AirflowFailException) as error:
-        return ti, error
-
-
-def test_success_leaves_a_record(store: FlowDatastore) -> None:
-    ti, returned = finish(store, status="succeeded", next=("end",))
-    assert returned is None
+    record_single(ti, store, succeed(store, SPEC, next=("end",)), 1, "job-7")
     record = TaskRecord.from_dict(ti.own(RECORD_KEY))
-    assert record.status == "succeeded"
-    assert record.batch_job == "job-7"
+    assert (record.status, record.batch_job, record.count) == ("succeeded", "job-7", 1)
     assert record.result == store.result_uri(RUN, SPEC.ref)
 
 
-def test_a_foreach_says_what_to_map_over(store: FlowDatastore) -> None:
-    ti, returned = finish(store, status="succeeded", splits=SPLITS)
-    assert returned == [0, 1]
-    assert ti.own(RECORD_KEY)["splits"] == 2
-
-
-def test_a_foreach_wider_than_airflow_maps(store: FlowDatastore) -> None:
-    wide = Splits("names", 1025, "digest", ("x",) * 1025)
-    _, error = finish(store, status="succeeded", splits=wide)
-    assert isinstance(error, AirflowFailException)
-    assert "found 1025 splits, expected at most 1024" in str(error)
+def test_success_of_many_leaves_one_record_that_leads_to_their_outcomes(
+    store: FlowDatastore,
+) -> None:
+    for spec in specs_of_a_set():
+        succeed(store, spec, next=("join",))
+    tasks = [Planned((), spec.foreach) for spec in specs_of_a_set()]
+    ti = FakeTaskInstance("body")
+    record_set(ti, store, progress_of(store, "body", tasks), "0", 3)
+    record = TaskRecord.from_dict(ti.own(RECORD_KEY))
+    assert (record.count, record.status, record.attempt) == (12, "succeeded", 3)
+    outcomes = store.read_set_outcome(str(record.outcome)).outcomes
+    assert [outcome.ref.task for outcome in outcomes] == [str(index) for index in range(12)]
+    assert outcomes[7].foreach == (WIDE.frame("start", 7),)
+    assert outcomes[7].next == ("join",)
 
 
 @pytest.mark.parametrize(
@@ -116,23 +165,61 @@ def test_a_foreach_wider_than_airflow_maps(store: FlowDatastore) -> None:
         (USER, 1, 0, False),
         (USER, 1, 1, True),
         (USER, 2, 1, False),
-        (SYSTEM, 0, 0, True),
-        (SYSTEM, 1, 1, True),
+        (SYSTEM, 1, 0, True),
+        (SYSTEM, 2, 1, True),
     ],
 )
 def test_who_may_try_again(
     store: FlowDatastore, error: ErrorInfo, failures: int, retry_times: int, again: bool
 ) -> None:
-    ti, raised = finish(store, failures, retry_times, status="failed", error=error)
+    for attempt in range(failures):
+        spec = TaskSpec(FLOW, RUN, "start", "0", attempt, "root")
+        commit(store, spec, status="failed", error=error)
+    raised = failure(progress_of(store, "start", [Planned()], failures - 1), retry_times)
     assert isinstance(raised, TaskFailed if again else AirflowFailException)
-    assert ti.own(RECORD_KEY)["status"] == "failed"
     failed = raised if again else raised.__cause__
+    assert isinstance(failed, TaskFailed)
     assert (failed.kind, failed.type) == (error.kind, error.type)
-    assert f"{error.message}" in str(raised)
+    assert str(raised).endswith(error.message)
 
 
 def test_builtin_errors_are_called_as_users_know_them(store: FlowDatastore) -> None:
-    _, raised = finish(store, status="failed", error=USER)
-    assert str(raised) == (
+    commit(store, SPEC, status="failed", error=USER)
+    assert str(failure(progress_of(store, "start", [Planned()]), 0)) == (
         f"Task SampleFlow/{RUN}/start/0 (attempt 0) failed: ValueError: no such digit"
     )
+
+
+def test_of_many_failures_the_users_is_told_and_the_ends_of_a_few_logs(
+    store: FlowDatastore,
+) -> None:
+    specs = specs_of_a_set()
+    for spec in specs:
+        writer = LogWriter(store, RUN, spec.ref)
+        writer.add([LogLine(1, "stderr", f"line {n} of {spec.task}") for n in range(30)])
+        writer.flush()
+        if spec.task == "3":
+            succeed(store, spec)
+        else:
+            error = USER if spec.task == "9" else SYSTEM
+            commit(store, spec, status="failed", error=error)
+    progress = progress_of(store, "body", [Planned((), spec.foreach) for spec in specs])
+    raised = failure(progress, 0)
+    assert isinstance(raised, AirflowFailException)
+    assert "11 of 12 tasks of step 'body' failed. Task SampleFlow" in str(raised)
+    assert "body/9 (attempt 0) failed: ValueError: no such digit" in str(raised)
+    shown: list[str] = []
+    tell_failures(store, progress, shown.append)
+    assert shown[1] == "    line 10 of 0"
+    assert shown[-1] == "6 more tasks have failed."
+    assert len(shown) == 5 * 21 + 1
+
+
+@pytest.mark.parametrize(
+    ("count", "limit", "chunk"), [(0, 1024, 1), (1024, 1024, 1), (1025, 1024, 2), (3000, 1024, 3)]
+)
+def test_a_foreach_wider_than_airflow_maps_is_mapped_in_chunks(
+    count: int, limit: int, chunk: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("AIRFLOW__CORE__MAX_MAP_LENGTH", str(limit))
+    assert chunk_size(count) == chunk

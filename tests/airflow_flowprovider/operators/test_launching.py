@@ -1,31 +1,64 @@
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import replace
-from pathlib import Path
 
 import pytest
 
-from airflow_flowprovider.operators.launching import Launch, Launcher, Tries
+from airflow_flowprovider.operators import launching
+from airflow_flowprovider.operators.launching import Job, Launcher, Tries, part_of
+from airflow_flowprovider.operators.progress import Progress
 from flowsdk.aws_batch.definition import BatchDefaults
 from flowsdk.aws_batch.jobs import BatchJobs
 from flowsdk.datastore import FlowDatastore
 from flowsdk.decorators.settings import StepSettings
-from flowsdk.spec import ErrorInfo, TaskRef, TaskSpec
+from flowsdk.flow import graph_of
+from flowsdk.planning import task_id
+from flowsdk.spec import ErrorInfo, Splits, TaskRef, TaskSpec
+from flowsdk.succession import Planned
 from tests.airflow_flowprovider.operators.fakes import FLOW, RUN, FakeTaskInstance
+from tests.airflow_flowprovider.operators.flows import SampleFlow
 from tests.flowsdk.aws_batch.fakes import FakeBatch, commit, succeed
 
 FIRST = Tries(0, 0)
 USER = ErrorInfo("user", "builtins.ValueError", "no")
-SYSTEM = ErrorInfo("system", "flowsdk.aws_batch.NotStarted", "no")
+SPLITS = Splits("names", 5, "digest", tuple("abcde"))
+ONE = [Planned()]
+FIVE = [Planned((TaskRef("start", "0", 0),), (SPLITS.frame("start", n),)) for n in range(5)]
+
+
+class Worker:
+    """One worker after another launches the same task instance."""
+
+    def __init__(self, jobs: BatchJobs, store: FlowDatastore, defaults: BatchDefaults) -> None:
+        self.jobs, self.store, self.defaults = jobs, store, defaults
+
+    def spec(self, attempt: int = 0, task: str = "0", run: str = RUN) -> TaskSpec:
+        return TaskSpec(FLOW, run, "join", task, attempt, self.store.storage.root)
+
+    def launch(
+        self, tries: Tries, tasks: Sequence[Planned] = ONE, part: str = "0", run: str = RUN
+    ) -> list[Job]:
+        """What ``FlowStepOperator`` does up to the point where it waits for jobs."""
+
+        def make(task: Planned, iteration: int) -> TaskSpec:
+            name = task_id(task.foreach, iteration) if task.foreach else part
+            spec = self.spec(tries.attempt, name, run)
+            return replace(spec, foreach=task.foreach, parents=task.parents)
+
+        progress = Progress(self.store, graph_of(SampleFlow)["join"], tasks, make)
+        settings = StepSettings(retry_times=1)
+        launcher = Launcher(self.jobs, self.store, settings, self.defaults, part, tries)
+        if jobs := launcher.take_over(progress):
+            return jobs
+        if not tries.first:
+            progress.look(tries.all())
+        return launcher.launch(progress, 0) if progress.pending() else []
 
 
 @pytest.fixture
-def launcher(jobs: BatchJobs, store: FlowDatastore, defaults: BatchDefaults) -> Launcher:
-    return Launcher(jobs, store, StepSettings(retry_times=1), defaults)
-
-
-def spec(attempt: int = 0, task: str = "0") -> TaskSpec:
-    return TaskSpec(FLOW, RUN, "join", task, attempt, "root")
+def worker(jobs: BatchJobs, store: FlowDatastore, defaults: BatchDefaults) -> Worker:
+    return Worker(jobs, store, defaults)
 
 
 @pytest.mark.parametrize(
@@ -43,114 +76,164 @@ def test_generations(try_number: int, max_tries: int, tries: Tries) -> None:
     assert Tries.of(ti, 3) == tries
 
 
+def test_parts() -> None:
+    assert part_of(FakeTaskInstance("join")) == "0"
+    assert part_of(FakeTaskInstance("body", 7)) == "7"
+
+
 def test_a_first_attempt_is_submitted_without_a_look(
-    fake: FakeBatch, launcher: Launcher, store: FlowDatastore
+    fake: FakeBatch, worker: Worker, store: FlowDatastore
 ) -> None:
-    launch = launcher.launch(spec(), FIRST)
-    assert launch == Launch("job-0", TaskRef("join", "0", 0))
-    assert store.read_spec(RUN, launch.ref) == spec()
+    (job,) = worker.launch(FIRST)
+    assert job == Job("job-0", store.spec_uri(RUN, TaskRef("join", "0", 0)))
+    assert job.tasks(store) == [worker.spec()]
     assert set(fake.calls) == {"SubmitJob", "RegisterJobDefinition"}
     assert fake.names()[0].endswith("-g0-0")
+    assert "arrayProperties" not in fake.jobs["job-0"]["request"]
 
 
 @pytest.mark.parametrize("status", ["SUBMITTED", "PENDING", "RUNNABLE", "STARTING", "RUNNING"])
-def test_the_next_worker_adopts_an_active_job(
-    fake: FakeBatch, launcher: Launcher, status: str
-) -> None:
-    launcher.launch(spec(), FIRST)
+def test_the_next_worker_adopts_an_active_job(fake: FakeBatch, worker: Worker, status: str) -> None:
+    first = worker.launch(FIRST)
     fake.change("job-0", status)
-    adopted = Launch("job-0", TaskRef("join", "0", 0), adopted=True)
-    assert launcher.launch(spec(1), Tries(1, 0)) == adopted
-    assert launcher.launch(spec(2), Tries(2, 0)) == adopted
+    assert worker.launch(Tries(1, 0)) == first
+    assert worker.launch(Tries(2, 0)) == first
     assert len(fake.jobs) == 1
 
 
-def test_the_same_try_again_adopts_its_own_job(fake: FakeBatch, launcher: Launcher) -> None:
-    launcher.launch(spec(), FIRST)
-    assert launcher.launch(spec(), FIRST) == Launch("job-0", TaskRef("join", "0", 0), adopted=True)
+def test_the_same_try_again_adopts_its_own_job(fake: FakeBatch, worker: Worker) -> None:
+    assert worker.launch(FIRST) == worker.launch(FIRST)
+    assert len(fake.jobs) == 1
 
 
 def test_a_worker_that_died_before_submitting_leaves_the_work_to_the_next(
-    fake: FakeBatch, launcher: Launcher, store: FlowDatastore
+    worker: Worker, store: FlowDatastore
 ) -> None:
-    store.write_spec(spec())
-    assert launcher.launch(spec(), FIRST).job_id == "job-0"
+    store.write_spec(worker.spec())
+    assert worker.launch(FIRST)[0].id == "job-0"
 
 
 def test_an_earlier_success_needs_no_job(
-    fake: FakeBatch, launcher: Launcher, store: FlowDatastore
+    fake: FakeBatch, worker: Worker, store: FlowDatastore
 ) -> None:
-    launcher.launch(spec(), FIRST)
-    succeed(store, spec(), batch_job="job-0")
+    worker.launch(FIRST)
+    succeed(store, worker.spec(), batch_job="job-0")
     fake.jobs.clear()  # AWS forgets finished jobs
-    launch = launcher.launch(spec(1), Tries(1, 0))
-    assert launch == Launch("job-0", TaskRef("join", "0", 0), adopted=True)
+    assert worker.launch(Tries(1, 0)) == []
     assert not fake.jobs
 
 
-def test_a_job_that_has_failed_is_followed_by_another(fake: FakeBatch, launcher: Launcher) -> None:
-    launcher.launch(spec(), FIRST)
+def test_a_job_that_has_failed_is_followed_by_another(fake: FakeBatch, worker: Worker) -> None:
+    worker.launch(FIRST)
     fake.change("job-0", "FAILED")
-    assert launcher.launch(spec(1), Tries(1, 0)) == Launch("job-1", TaskRef("join", "0", 1))
+    assert worker.launch(Tries(1, 0))[0].id == "job-1"
     assert fake.names()[1].endswith("-g0-1")
 
 
 def test_a_job_that_is_ending_is_not_adopted(
-    fake: FakeBatch, launcher: Launcher, jobs: BatchJobs, store: FlowDatastore
+    fake: FakeBatch, worker: Worker, jobs: BatchJobs
 ) -> None:
-    launcher.launch(spec(), FIRST)
+    worker.launch(FIRST)
     fake.change("job-0", "RUNNING")
     jobs.terminate("job-0", "by a user")
-    assert launcher.launch(spec(1), Tries(1, 0)).job_id == "job-1"
-    commit(store, spec(1), status="failed", error=USER)
-    assert launcher.launch(spec(2), Tries(2, 0)).job_id == "job-2"
+    assert worker.launch(Tries(1, 0))[0].id == "job-1"
 
 
-def test_jobs_of_other_tasks_are_none_of_its_business(fake: FakeBatch, launcher: Launcher) -> None:
-    launcher.launch(spec(task="1"), FIRST)
-    assert launcher.launch(spec(1, task="11"), Tries(1, 0)).job_id == "job-1"
-    assert launcher.launch(replace(spec(1, task="1"), run="other"), Tries(1, 0)).job_id == "job-2"
+def test_jobs_of_other_tasks_are_none_of_its_business(worker: Worker) -> None:
+    worker.launch(FIRST, part="1")
+    assert worker.launch(Tries(1, 0), part="11")[0].id == "job-1"
+    assert worker.launch(Tries(1, 0), part="1", run="other")[0].id == "job-2"
 
 
 def test_a_cleared_task_runs_afresh_and_alone(
-    fake: FakeBatch, launcher: Launcher, store: FlowDatastore
+    fake: FakeBatch, worker: Worker, store: FlowDatastore
 ) -> None:
-    launcher.launch(spec(), FIRST)
-    succeed(store, spec(), batch_job="job-0")
+    worker.launch(FIRST)
+    succeed(store, worker.spec(), batch_job="job-0")
     fake.change("job-0", "SUCCEEDED")
-    assert launcher.launch(spec(1), Tries(1, 1)) == Launch("job-1", TaskRef("join", "0", 1))
-    assert launcher.launch(spec(2), Tries(2, 2)) == Launch("job-2", TaskRef("join", "0", 2))
+    assert worker.launch(Tries(1, 1))[0].id == "job-1"
+    assert worker.launch(Tries(2, 2))[0].id == "job-2"
     assert "isTerminated" not in fake.jobs["job-0"]
     assert fake.jobs["job-1"]["isTerminated"]
     # And its retry finds that job, not those from before.
-    assert launcher.launch(spec(3), Tries(3, 2)).job_id == "job-2"
+    assert worker.launch(Tries(3, 2))[0].id == "job-2"
 
 
 def test_the_same_try_of_a_cleared_task_again_adopts_its_own_job(
-    fake: FakeBatch, launcher: Launcher
+    fake: FakeBatch, worker: Worker
 ) -> None:
-    launcher.launch(spec(1), Tries(1, 1))
-    assert launcher.launch(spec(1), Tries(1, 1)) == Launch(
-        "job-0", TaskRef("join", "0", 1), adopted=True
-    )
+    assert worker.launch(Tries(1, 1)) == worker.launch(Tries(1, 1))
     assert "isTerminated" not in fake.jobs["job-0"]
 
 
 def test_a_job_that_cannot_be_ended_does_not_keep_a_cleared_task_from_running(
-    fake: FakeBatch, launcher: Launcher, caplog: pytest.LogCaptureFixture
+    fake: FakeBatch, worker: Worker, caplog: pytest.LogCaptureFixture
 ) -> None:
-    launcher.launch(spec(), FIRST)
+    worker.launch(FIRST)
     fake.fail("TerminateJob", "AccessDeniedException", "not allowed")
-    assert launcher.launch(spec(1), Tries(1, 1)).job_id == "job-1"
+    assert worker.launch(Tries(1, 1))[0].id == "job-1"
     assert "not allowed" in caplog.text
 
 
-def test_user_retries_are_counted_by_what_failed(
-    launcher: Launcher, store: FlowDatastore, tmp_path: Path
+# -- several tasks
+
+
+def tasks_of(store: FlowDatastore, jobs: Sequence[Job]) -> list[str]:
+    return [spec.task for job in jobs for spec in job.tasks(store)]
+
+
+def test_several_tasks_are_one_array_and_one_object(
+    fake: FakeBatch, worker: Worker, store: FlowDatastore
 ) -> None:
-    commit(store, spec(0), status="failed", error=USER)  # before the task was cleared
-    for attempt, error in enumerate((SYSTEM, USER, SYSTEM, USER), start=1):
-        commit(store, spec(attempt), status="failed", error=error)
-    assert launcher.failures(spec(4), Tries(4, 1)) == 2
-    launch = launcher.launch(spec(5), Tries(5, 1))
-    assert store.read_spec(RUN, launch.ref).retry_count == 2
+    (job,) = worker.launch(FIRST, FIVE)
+    assert job == Job("job-0", store.specs_uri(RUN, "0.0", TaskRef("join", "0", 0)) + "#0", 5)
+    assert tasks_of(store, [job]) == ["0", "1", "2", "3", "4"]
+    request = fake.jobs["job-0"]["request"]
+    assert request["arrayProperties"] == {"size": 5}
+    assert request["containerOverrides"]["command"][-1] == job.specs
+    assert fake.calls["SubmitJob"] == 2  # the first finds that there is no definition yet
+
+
+def test_more_tasks_than_an_array_holds(
+    fake: FakeBatch, worker: Worker, store: FlowDatastore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(launching, "MAX_ARRAY", 2)
+    jobs = worker.launch(FIRST, FIVE)
+    assert [(job.size, job.specs[-2:]) for job in jobs] == [(2, "#0"), (2, "#2"), (1, "#4")]
+    assert tasks_of(store, jobs) == ["0", "1", "2", "3", "4"]
+    assert [name.partition("-g0-")[2] for name in fake.names()] == ["0", "0-0-1", "0-0-2"]
+    for job in jobs:
+        children = {"RUNNING": job.size} if job.size > 1 else {}
+        fake.change(job.id, "PENDING", arrayProperties={"statusSummary": children})
+    assert sorted(worker.launch(Tries(1, 0), FIVE), key=lambda job: job.id) == jobs
+
+
+def test_members_that_have_succeeded_are_not_run_again(
+    fake: FakeBatch, worker: Worker, store: FlowDatastore
+) -> None:
+    worker.launch(FIRST, FIVE)
+    for task in ("0", "2", "3"):
+        succeed(store, worker.spec(task=task))
+    commit(store, worker.spec(task="1"), status="failed", error=USER)
+    fake.change("job-0", "FAILED")
+    again = worker.launch(Tries(1, 0), FIVE)
+    assert [(spec.task, spec.attempt, spec.retry_count) for spec in again[0].tasks(store)] == [
+        ("1", 1, 1),
+        ("4", 1, 0),
+    ]
+    succeed(store, worker.spec(1, "4"))
+    commit(store, worker.spec(1, "1"), status="failed", error=USER)
+    fake.change("job-1", "FAILED")
+    (last,) = worker.launch(Tries(2, 0), FIVE)
+    assert (last.size, tasks_of(store, [last])) == (1, ["1"])
+    assert last.tasks(store)[0].retry_count == 2
+
+
+def test_arrays_that_are_out_keep_the_object_they_read(
+    fake: FakeBatch, worker: Worker, store: FlowDatastore
+) -> None:
+    """A worker has died between writing and submitting; part of the tasks is done by then."""
+    store.write_specs("0.0", [replace(worker.spec(task=str(n)), retry_count=7) for n in range(5)])
+    (job,) = worker.launch(FIRST, FIVE)
+    assert job.specs.endswith("/0.1/0/specs#0")
+    assert {spec.retry_count for spec in job.tasks(store)} == {0}

@@ -2,12 +2,14 @@ from __future__ import annotations
 
 import pytest
 
-from airflow_flowprovider.operators.parents import Lineage, lineage
+from airflow_flowprovider.mapping import FlowMapping
+from airflow_flowprovider.operators.parents import Parents
 from airflow_flowprovider.records import RECORD_KEY
 from flowsdk.datastore import FlowDatastore
 from flowsdk.exception import FlowException
 from flowsdk.flow import graph_of
 from flowsdk.spec import Splits, TaskRef
+from flowsdk.succession import Planned
 from tests.airflow_flowprovider.operators.fakes import (
     SPLITS,
     FakeTaskInstance,
@@ -20,21 +22,24 @@ from tests.airflow_flowprovider.operators.flows import SampleFlow
 GRAPH = graph_of(SampleFlow)
 
 
-def of(step: str, store: FlowDatastore, xcoms: XComs, map_index: int = -1) -> Lineage:
+def tasks_of(step: str, store: FlowDatastore, xcoms: XComs, map_index: int = -1) -> list[Planned]:
     ti = FakeTaskInstance(step, map_index, xcoms=xcoms)
-    return lineage(ti, GRAPH, GRAPH[step], store)
+    return Parents(ti, GRAPH, FlowMapping(SampleFlow), GRAPH[step], store).tasks()
+
+
+def of(step: str, store: FlowDatastore, xcoms: XComs, map_index: int = -1) -> Planned:
+    (task,) = tasks_of(step, store, xcoms, map_index)
+    return task
 
 
 def test_the_start_step_comes_from_nowhere(store: FlowDatastore, xcoms: XComs) -> None:
-    assert of("start", store, xcoms) == Lineage()
-    assert of("start", store, xcoms).label == ""
+    assert of("start", store, xcoms) == Planned()
 
 
 def test_the_first_step_of_a_split(store: FlowDatastore, xcoms: XComs) -> None:
     finish(store, xcoms, "start", attempt=3, splits=SPLITS)
     found = of("body", store, xcoms, 1)
-    assert found == Lineage((TaskRef("start", "0", 3),), (frame(1),))
-    assert found.label == "two"
+    assert found == Planned((TaskRef("start", "0", 3),), (frame(1),))
 
 
 def test_within_a_split_parents_have_the_same_index(store: FlowDatastore, xcoms: XComs) -> None:
@@ -42,9 +47,9 @@ def test_within_a_split_parents_have_the_same_index(store: FlowDatastore, xcoms:
         finish(store, xcoms, "body", (frame(index),), attempt=index)
         finish(store, xcoms, "right", (frame(index),))
         finish(store, xcoms, "left", (frame(index),), attempt=4)
-    assert of("left", store, xcoms, 1) == Lineage((TaskRef("body", "1", 1),), (frame(1),))
+    assert of("left", store, xcoms, 1) == Planned((TaskRef("body", "1", 1),), (frame(1),))
     # In the order of the source, not of their ends.
-    assert of("both", store, xcoms, 0) == Lineage(
+    assert of("both", store, xcoms, 0) == Planned(
         (TaskRef("left", "0", 4), TaskRef("right", "0", 0)), (frame(0),)
     )
 
@@ -54,7 +59,7 @@ def test_a_foreach_join_has_all_splits_in_order(store: FlowDatastore, xcoms: XCo
     finish(store, xcoms, "both", (frame(0),), attempt=2)
     finish(store, xcoms, "both", (frame(1),))
     found = of("join", store, xcoms)
-    assert found == Lineage((TaskRef("both", "0", 2), TaskRef("both", "1", 0)), ())
+    assert found == Planned((TaskRef("both", "0", 2), TaskRef("both", "1", 0)), ())
 
 
 def test_a_join_of_a_single_split(store: FlowDatastore, xcoms: XComs) -> None:
@@ -77,14 +82,15 @@ def test_missing_splits_are_named(store: FlowDatastore, xcoms: XComs) -> None:
     finish(store, xcoms, "both", (wide.frame("start", 1),))
     with pytest.raises(FlowException) as raised:
         of("join", store, xcoms)
-    assert "both[0], both[2], both[3], both[4], both[5] and 4 more" in str(raised.value)
-    assert "each of the 10 splits of 'start'" in str(raised.value)
+    assert "0[0], 0[2], 0[3], 0[4], 0[5] and 4 more of 'start'" in str(raised.value)
 
 
 def test_a_parent_without_a_record(store: FlowDatastore, xcoms: XComs) -> None:
-    with pytest.raises(FlowException, match="no task record of its parent 'body' at map index 1"):
+    with pytest.raises(
+        FlowException, match="map index 1.: found no task record of its parents 'body'"
+    ):
         of("left", store, xcoms, 1)
-    with pytest.raises(FlowException, match="no task record of its parent 'join', expected"):
+    with pytest.raises(FlowException, match="no task record of its parents 'join', expected"):
         of("end", store, xcoms)
 
 
@@ -99,3 +105,12 @@ def test_a_map_index_beyond_the_splits(store: FlowDatastore, xcoms: XComs) -> No
     finish(store, xcoms, "start", splits=SPLITS)
     with pytest.raises(FlowException, match="found 2 splits in the result of 'start'"):
         of("body", store, xcoms, 2)
+
+
+def test_a_chunk_has_several_splits(store: FlowDatastore, xcoms: XComs) -> None:
+    wide = Splits("names", 10, "digest", tuple("abcdefghij"))
+    finish(store, xcoms, "start", splits=wide)
+    xcoms["start", RECORD_KEY, -1]["chunk"] = 4
+    chunks = [tasks_of("body", store, xcoms, index) for index in range(3)]
+    indices = [[task.foreach[0].index for task in chunk] for chunk in chunks]
+    assert indices == [[0, 1, 2, 3], [4, 5, 6, 7], [8, 9]]

@@ -81,8 +81,9 @@ def driver(fake: FakeBatch, store: FlowDatastore, xcoms: XComs) -> Driver:
 START = TaskRef("start", "0", 0)
 
 
-def event(job_id: str, ref: TaskRef, next_chunk: int = 0) -> dict[str, Any]:
-    return {"job_id": job_id, "ref": str(ref), "next_chunk": next_chunk}
+def event(trigger: BatchJobTrigger) -> dict[str, Any]:
+    """What the trigger says when the jobs have ended."""
+    return {"jobs": trigger.jobs, "next_chunk": 0, "round": trigger.round_number}
 
 
 def test_what_the_dag_holds(driver: Driver) -> None:
@@ -95,7 +96,7 @@ def test_what_the_dag_holds(driver: Driver) -> None:
 def test_a_step_from_launch_to_deferral_to_its_end(driver: Driver) -> None:
     ti = driver.ti("start")
     trigger = driver.defer(ti)
-    assert (trigger.job_id, trigger.ref, trigger.next_chunk) == ("job-0", "start/0/0", 0)
+    assert (trigger.job_ids, trigger.ref, trigger.next_chunk) == (["job-0"], "start/0/0", 0)
     assert ti.own(JOB_KEY)["id"] == "job-0"
     spec = driver.spec(START)
     assert spec.parameters == {"size": 2}
@@ -105,7 +106,7 @@ def test_a_step_from_launch_to_deferral_to_its_end(driver: Driver) -> None:
 
     succeed(driver.store, spec, splits=SPLITS)
     driver.fake.change("job-0", "SUCCEEDED", container={"exitCode": 0, "logStreamName": "s"})
-    returned, _ = driver.resume(ti, event("job-0", START))
+    returned, _ = driver.resume(ti, event(trigger))
     assert returned == [0, 1]
     assert ti.own(RECORD_KEY)["status"] == "succeeded"
     assert ti.own(JOB_KEY) == {"id": "job-0", "region": "eu-west-1", "log_group": "/aws/batch/job", "log_stream": "s"}  # fmt: skip
@@ -117,7 +118,7 @@ def test_a_split_has_its_label_from_the_beginning(driver: Driver) -> None:
     finish(driver.store, driver.xcoms, "start", splits=SPLITS)
     ti = driver.ti("body", 1)
     ctx = context(ti)
-    with pytest.raises(TaskDeferred):
+    with pytest.raises(TaskDeferred) as raised:
         driver.operator("body").execute(context=ctx)  # type: ignore[arg-type]
     assert ctx["flow_split_label"] == "two"
     ref = TaskRef("body", "1", 0)
@@ -125,7 +126,7 @@ def test_a_split_has_its_label_from_the_beginning(driver: Driver) -> None:
     assert driver.spec(ref).max_retries == 1
     assert driver.spec(ref).parameters is None
     succeed(driver.store, driver.spec(ref))
-    _, ctx = driver.resume(ti, event("job-1", ref))
+    _, ctx = driver.resume(ti, event(raised.value.trigger))  # type: ignore[arg-type]
     assert ctx["flow_split_label"] == "two"
 
 
@@ -142,7 +143,7 @@ def test_a_short_step_ends_in_its_first_worker(
 def test_the_retry_of_a_dead_worker_adopts_the_job(driver: Driver) -> None:
     driver.defer(driver.ti("start"))
     trigger = driver.defer(driver.ti("start", try_number=2))
-    assert (trigger.job_id, trigger.ref) == ("job-0", "start/0/0")
+    assert (trigger.job_ids, trigger.ref) == (["job-0"], "start/0/0")
     succeed(driver.store, driver.spec(START), splits=SPLITS, batch_job="job-0")
     driver.fake.jobs.clear()
     # And if the job ends while nobody looks, the next try only takes note.
@@ -160,28 +161,28 @@ def test_a_user_error_is_tried_as_often_as_the_author_allows(driver: Driver) -> 
         assert trigger.ref == str(ref)
         assert driver.spec(ref).retry_count == attempt
         commit(driver.store, driver.spec(ref), status="failed", error=error)
-        driver.fake.change(trigger.job_id, "FAILED")
+        driver.fake.change(trigger.job_ids[0], "FAILED")
         with pytest.raises(Exception, match="ValueError: no") as raised:
-            driver.resume(ti, event(trigger.job_id, ref))
+            driver.resume(ti, event(trigger))
         assert raised.type.__name__ == expected
         assert ti.own(RECORD_KEY)["attempt"] == attempt
 
 
 def test_a_job_that_left_nothing_fails_by_what_aws_says(driver: Driver) -> None:
     ti = driver.ti("start")
-    driver.defer(ti)
+    trigger = driver.defer(ti)
     driver.fake.change("job-0", "FAILED", statusReason="Host EC2 (instance i-1) terminated.")
     with pytest.raises(TaskFailed) as raised:
-        driver.resume(ti, event("job-0", START))
+        driver.resume(ti, event(trigger))
     assert raised.value.kind == "interrupted"
 
 
 def test_a_job_that_aws_has_forgotten(driver: Driver) -> None:
     ti = driver.ti("start")
-    driver.defer(ti)
+    trigger = driver.defer(ti)
     driver.fake.jobs.clear()
     with pytest.raises(TaskFailed, match="does not know the job"):
-        driver.resume(ti, event("job-0", START))
+        driver.resume(ti, event(trigger))
 
 
 def kill_when(driver: Driver, operator: FlowStepOperator, monkeypatch: pytest.MonkeyPatch, what: Any = None) -> None:  # fmt: skip
@@ -199,7 +200,7 @@ def kill_when(driver: Driver, operator: FlowStepOperator, monkeypatch: pytest.Mo
 def test_sigterm_ends_the_job_and_the_task(driver: Driver, monkeypatch: pytest.MonkeyPatch) -> None:
     operator = driver.operator("start")
     kill_when(driver, operator, monkeypatch)
-    with pytest.raises(Interrupted, match="Batch job job-0 is told to stop"):
+    with pytest.raises(Interrupted, match="Batch jobs job-0 are told to stop"):
         driver.execute(driver.ti("start"), operator)
     assert driver.fake.jobs["job-0"]["isTerminated"]
     assert driver.fake.calls["TerminateJob"] == 1
@@ -241,12 +242,12 @@ def test_a_task_that_a_user_has_just_ended_does_not_defer(driver: Driver, state:
 
 def test_sigterm_while_a_task_is_taken_up(driver: Driver, monkeypatch: pytest.MonkeyPatch) -> None:
     ti = driver.ti("start")
-    driver.defer(ti)
+    trigger = driver.defer(ti)
     succeed(driver.store, driver.spec(START), splits=SPLITS)
     operator = driver.operator("start")
     monkeypatch.setattr(operator, "_describe", lambda _: operator.on_kill())
     with pytest.raises(Interrupted):
-        operator.resume(context(ti), event("job-0", START))  # type: ignore[arg-type]
+        operator.resume(context(ti), event(trigger))  # type: ignore[arg-type]
 
 
 def test_the_trigger_gets_the_settings(driver: Driver, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -3,6 +3,7 @@ from __future__ import annotations
 import pytest
 
 from airflow_flowprovider.operators import watching
+from airflow_flowprovider.operators.launching import Job
 from airflow_flowprovider.operators.watching import JobWatch
 from flowsdk.aws_batch.definition import BatchDefaults
 from flowsdk.aws_batch.jobs import BatchJobs
@@ -56,8 +57,9 @@ class Watch:
         if self.killed:
             raise Interrupted("killed")
 
-    def __call__(self, seconds: float = 10.0) -> watching.Sighting:
-        return self.watch.watch(self.job_id, SPEC, self.log, seconds)
+    def __call__(self, seconds: float = 10.0) -> bool:
+        job = Job(self.job_id, self.store.spec_uri(RUN, SPEC.ref))
+        return self.watch.watch([job], (SPEC, self.log), seconds)
 
 
 @pytest.fixture
@@ -69,10 +71,7 @@ def test_a_quick_task_is_over_before_aws_is_asked(
     clock: Clock, watch: Watch, fake: FakeBatch
 ) -> None:
     clock.at[1.2] = lambda: succeed(watch.store, SPEC)
-    seen = watch()
-    assert seen.ended
-    assert seen.result is not None
-    assert seen.state is None
+    assert watch()
     assert clock.now - 1000 <= 1.5
     assert fake.calls["DescribeJobs"] == 0
 
@@ -81,31 +80,25 @@ def test_a_running_job_is_given_up_when_time_is_up(
     clock: Clock, watch: Watch, fake: FakeBatch
 ) -> None:
     fake.change("job-0", "RUNNING")
-    seen = watch(10.0)
-    assert not seen.ended
+    assert not watch(10.0)
     assert clock.now - 1000 == 10.0
     assert fake.calls["DescribeJobs"] <= 4
 
 
 def test_a_job_that_waits_for_a_host_is_given_up_early(clock: Clock, watch: Watch) -> None:
-    seen = watch(600.0)
-    assert not seen.ended
+    assert not watch(600.0)
     assert clock.now - 1000 < 5
 
 
 def test_no_window_means_one_look(clock: Clock, watch: Watch) -> None:
-    assert not watch(0.0).ended
+    assert not watch(0.0)
     assert clock.now == 1000
 
 
 def test_a_job_that_dies_without_a_result(clock: Clock, watch: Watch, fake: FakeBatch) -> None:
     fake.change("job-0", "RUNNING")
     clock.at[3.0] = lambda: fake.change("job-0", "FAILED", container={"exitCode": 1})
-    seen = watch()
-    assert seen.ended
-    assert seen.result is None
-    assert seen.state is not None
-    assert seen.state.exit_code == 1
+    assert watch()
 
 
 def test_lines_are_shown_as_they_come(clock: Clock, watch: Watch, fake: FakeBatch) -> None:
@@ -133,7 +126,34 @@ def test_a_task_that_airflow_ends_is_noticed_at_once(clock: Clock, watch: Watch)
 def test_throttling_is_no_reason_to_fail(clock: Clock, watch: Watch, fake: FakeBatch) -> None:
     fake.fail("DescribeJobs", "TooManyRequestsException")
     fake.change("job-0", "RUNNING")
-    assert not watch().ended
+    assert not watch()
     fake.fail("DescribeJobs", "AccessDeniedException", "not allowed")
     with pytest.raises(BatchError, match="not allowed"):
         watch()
+
+
+def test_of_an_array_its_numbers_are_shown_whenever_they_change(
+    clock: Clock, watch: Watch, fake: FakeBatch
+) -> None:
+    def count(**children: int) -> None:
+        summary = {"size": 3, "statusSummary": children}
+        status = "SUCCEEDED" if children.get("SUCCEEDED") == 3 else "PENDING"
+        fake.change("job-0", status, arrayProperties=summary)
+
+    count(RUNNING=1, RUNNABLE=2)
+    clock.at[4.0] = lambda: count(RUNNING=2, SUCCEEDED=1)
+    clock.at[9.0] = lambda: count(SUCCEEDED=3)
+    assert watch.watch.watch([Job(watch.job_id, "s3://b/specs#0", 3)], None, 60.0)
+    assert watch.shown == [
+        "0 of 3 tasks ended; RUNNABLE 2, RUNNING 1",
+        "1 of 3 tasks ended; RUNNING 2, SUCCEEDED 1",
+        "3 of 3 tasks ended; SUCCEEDED 3",
+    ]
+
+
+def test_an_array_of_which_nothing_runs_is_given_up_early(
+    clock: Clock, watch: Watch, fake: FakeBatch
+) -> None:
+    fake.change("job-0", "PENDING", arrayProperties={"statusSummary": {"RUNNABLE": 3}})
+    assert not watch.watch.watch([Job(watch.job_id, "s3://b/specs#0", 3)], None, 60.0)
+    assert clock.now - 1000 < 5

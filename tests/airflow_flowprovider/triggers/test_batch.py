@@ -18,11 +18,12 @@ from flowsdk.spec import TaskRef
 from tests.flowsdk.aws_batch.fakes import FakeBatch
 
 REF = TaskRef("train", "3", 0)
+JOB = {"id": "job-0", "specs": "s3://b/specs", "size": 1}
 
 
 def trigger(store: FlowDatastore, **changed: Any) -> BatchJobTrigger:
     arguments: dict[str, Any] = {
-        "job_id": "job-0",
+        "jobs": [JOB],
         "aws_conn_id": "aws_default",
         "region_name": None,
         "root": store.storage.root,
@@ -30,6 +31,7 @@ def trigger(store: FlowDatastore, **changed: Any) -> BatchJobTrigger:
         "run": "run-1",
         "ref": str(REF),
         "next_chunk": 0,
+        "round_number": 2,
         "deferred_at": time.time(),
         "hold": 0.0,
         "poll_interval_min": 0.01,
@@ -88,9 +90,7 @@ def test_it_shows_the_log_and_says_how_far_it_came(
             fake.change("job-0", "SUCCEEDED")
 
     fake.on_describe = end
-    assert events(trigger(store, next_chunk=1)) == [
-        {"job_id": "job-0", "ref": "train/3/0", "next_chunk": 3}
-    ]
+    assert events(trigger(store, next_chunk=1)) == [{"jobs": [JOB], "next_chunk": 3, "round": 2}]
     assert shown == ["two", "three"]
 
 
@@ -216,3 +216,41 @@ def test_an_explanation_in_full() -> None:
         "1 GPU. Job queue flows: ENABLED, VALID. AWS Batch says: "
         "MISCONFIGURATION:JOB_RESOURCE_REQUIREMENT."
     )
+
+
+def test_of_an_array_it_tells_how_many_tasks_have_ended(
+    fake: FakeBatch, store: FlowDatastore, shown: list[str]
+) -> None:
+    looks = iter(
+        [
+            ("PENDING", {"RUNNING": 2, "RUNNABLE": 1}),
+            ("PENDING", {"RUNNING": 2, "RUNNABLE": 1}),
+            ("PENDING", {"RUNNING": 1, "SUCCEEDED": 2}),
+            ("FAILED", {"SUCCEEDED": 2, "FAILED": 1}),
+        ]
+    )
+
+    def go_on() -> None:
+        status, children = next(looks)
+        fake.change("job-0", status, arrayProperties={"size": 3, "statusSummary": children})
+
+    fake.on_describe = go_on
+    (event,) = events(trigger(store, ref=None))
+    assert event["next_chunk"] == 0
+    assert shown == [
+        "Batch job job-0: 0 of 3 tasks ended; RUNNABLE 1, RUNNING 2",
+        "Batch job job-0: 2 of 3 tasks ended; RUNNING 1, SUCCEEDED 2",
+        "Batch job job-0: 3 of 3 tasks ended; SUCCEEDED 2, FAILED 1",
+    ]
+
+
+def test_it_waits_for_all_jobs_and_ends_all_of_them(
+    fake: FakeBatch, store: FlowDatastore, shown: list[str]
+) -> None:
+    jobs = [{**JOB, "id": f"job-{number}"} for number in range(3)]
+    order = iter(["job-2", "job-0", "job-1"])
+    fake.on_describe = lambda: fake.change(next(order), "SUCCEEDED")
+    (event,) = events(trigger(store, ref=None, jobs=jobs))
+    assert event["jobs"] == jobs
+    asyncio.run(trigger(store, jobs=jobs).on_kill())
+    assert all(job["isTerminated"] for job in fake.jobs.values())

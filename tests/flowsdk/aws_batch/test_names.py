@@ -4,7 +4,7 @@ import re
 
 import pytest
 
-from flowsdk.aws_batch.names import MAX_CHARACTERS, attempt_of, job_name, job_prefix
+from flowsdk.aws_batch.names import MAX_CHARACTERS, job_name, job_prefix, numbers_of
 
 RUN = "manual__2026-11-21T09:00:00.123456+00:00"
 
@@ -16,15 +16,20 @@ def test_a_name_says_what_runs_and_is_the_same_tomorrow() -> None:
 
 def test_names_of_a_generation_share_their_prefix_and_no_others() -> None:
     prefix = job_prefix("MyFlow", RUN, "train", "0", 1)
-    assert attempt_of(job_name("MyFlow", RUN, "train", "0", 12, 1), prefix) == 12
+    assert numbers_of(job_name("MyFlow", RUN, "train", "0", 12, 1), prefix) == (12,)
     others = [
         job_name("MyFlow", RUN, "train", "0", 1, 11),
         job_name("MyFlow", RUN, "train", "0", 1, 2),
         job_name("MyFlow", RUN, "train", "1", 1, 1),
         job_name("MyFlow", RUN + "x", "train", "0", 1, 1),
     ]
-    assert [attempt_of(other, prefix) for other in others] == [None] * 4
-    assert attempt_of(prefix + "2-copy", prefix) is None
+    assert [numbers_of(other, prefix) for other in others] == [None] * 4
+    assert numbers_of(prefix + "2-copy", prefix) is None
+
+
+def test_jobs_of_one_task_instance_are_told_apart() -> None:
+    prefix = job_prefix("MyFlow", RUN, "train", "0", 1)
+    assert numbers_of(prefix + "2-1-3", prefix) == (2, 1, 3)
 
 
 @pytest.mark.parametrize(

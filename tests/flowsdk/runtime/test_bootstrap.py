@@ -88,6 +88,15 @@ def test_a_job_knows_where_to_look_for_the_end_of_its_host(spec: TaskSpec, tmp_p
     assert not notice.exists()
 
 
+@pytest.mark.parametrize("together", [True, False])
+def test_a_task_that_was_launched_with_others_leaves_its_own_spec(
+    spec: TaskSpec, tmp_path: Path, together: bool
+) -> None:
+    assert main(spec.to_json(), str(tmp_path), together) == 0
+    stored = Path(spec.root, "Job", "runs", "r", "start", "0", "0", "spec.json")
+    assert stored.exists() is together
+
+
 def test_an_attempt_that_has_a_result_is_not_run_again(
     spec: TaskSpec, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -1,0 +1,66 @@
+"""Every shape of flow runs as a DAG as it does on a laptop: the same tasks, the same artifacts."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.e2e.support import Airflow, python
+
+#: Prints every task of a run with its artifacts.
+READ = """
+import json
+from flowsdk import Run, namespace
+namespace(None)
+found = {{
+    f"{{step.id}}/{{task.id}}": {{artifact.id: artifact.sha for artifact in task}}
+    for step in Run("{pathspec}")
+    for task in step
+}}
+print(json.dumps(found))
+"""
+
+
+def locally(airflow: Airflow, file: str, flow: str, folder: Path) -> dict[str, Any]:
+    root = "s3://flows/laptop"  # for @batch
+    airflow.run_locally(file, "--run-id-file", str(folder / "run"), root=root)
+    script = READ.format(pathspec=f"{flow}/{(folder / 'run').read_text('utf-8')}")
+    aws = {k: v for k, v in airflow.standalone.env.items() if k.startswith("AWS_")}
+    return dict(json.loads(python(["-c", script], {**aws, "FLOWSDK_DATASTORE": root})))
+
+
+@pytest.mark.timeout(900)
+def test_switches_loops_and_foreaches_inside_foreaches(airflow: Airflow, tmp_path: Path) -> None:
+    run = airflow.trigger("DeepFlow")
+    assert airflow.wait("DeepFlow", run, 900) == "success", airflow.failures("DeepFlow", run)
+    found = json.loads(airflow.read_with_client(READ.format(pathspec=f"DeepFlow/{run}")))
+    expected = locally(airflow, "deep.py", "DeepFlow", tmp_path)
+    assert sorted(found) == sorted(expected)
+    # What @catch has kept holds a traceback, and the code lies elsewhere.
+    assert found["letter/2"].pop("problem") != expected["letter/2"].pop("problem")
+    for task, artifacts in expected.items():
+        assert found[task] == artifacts, task
+
+    # The one task that failed was tried again, alone.
+    jobs = {job["jobName"] for job in airflow.jobs("DeepFlow_part")}
+    assert sum(name.endswith("-g0-0") for name in jobs) == 2
+    assert sum(name.endswith("-g0-1") for name in jobs) == 1
+    # A foreach that is to run as an array is one task instance and one job.
+    assert [t["map_index"] for t in airflow.tasks("DeepFlow", run) if t["task_id"] == "letter"] == [
+        -1
+    ]
+    assert len(airflow.jobs("DeepFlow_letter")) == 1
+    states = {
+        (t["task_id"], t["map_index"]): t["state"]
+        for t in airflow.tasks("DeepFlow", run)
+        if t["task_id"] in ("odd", "even")
+    }
+    assert states == {
+        ("odd", 0): "success",
+        ("even", 0): "skipped",
+        ("odd", 1): "skipped",
+        ("even", 1): "success",
+    }
