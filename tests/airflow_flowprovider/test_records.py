@@ -6,7 +6,7 @@ from dataclasses import replace
 from airflow_flowprovider.records import (
     RECORD_KEY,
     TAGS_KEY,
-    pull_record,
+    find_record,
     pull_records,
     push_record,
     push_tags,
@@ -41,7 +41,8 @@ def test_a_record_survives_the_database() -> None:
     text = json.dumps(ti.own(RECORD_KEY))
     assert len(text) <= RECORD_LIMIT
     xcoms["fit", RECORD_KEY, 2] = json.loads(text)
-    assert pull_record(ti, "fit", 2) == RECORD
+    assert find_record(ti, "fit", 2) == RECORD
+    assert find_record(ti, "fit", 3) is None
     assert pull_records(ti, "fit") == [RECORD]
     push_record(FakeTaskInstance("fit", 5, xcoms=xcoms), RECORD)
     assert pull_records(ti, "fit") == [RECORD, RECORD]
