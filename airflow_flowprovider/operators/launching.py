@@ -238,11 +238,16 @@ class Launcher:
         progress: Progress,
     ) -> Job:
         attempt, round_number, number = (*numbers, 0, 0)[:3]
-        if is_plain(progress):
-            return Job(job_id, self._store.spec_uri(spec.run, replace(spec.ref, attempt=attempt)))
         ref = replace(spec.ref, attempt=attempt)
+        if is_plain(progress):
+            # Of a step that loops to itself, any iteration may be at work.
+            ref = replace(ref, task=state.tags.get("task", ref.task))
+            return Job(job_id, self._store.spec_uri(spec.run, ref))
         uri = self._store.specs_uri(spec.run, self._set_name(round_number), ref)
-        return Job(job_id, f"{uri}#{number * MAX_ARRAY}", max(1, sum(state.children.values())))
+        first = number * MAX_ARRAY
+        # AWS counts the children of an array only once it has begun with it.
+        size = min(MAX_ARRAY, len(self._store.read_specs(uri)) - first)
+        return Job(job_id, f"{uri}#{first}", size)
 
 
 def is_plain(progress: Progress) -> bool:

@@ -2,12 +2,14 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
+from functools import partial
 
 import pytest
 
 from airflow_flowprovider.operators import launching
 from airflow_flowprovider.operators.launching import Job, Launcher, Tries, part_of
 from airflow_flowprovider.operators.progress import Progress
+from flowsdk import FlowSpec, step
 from flowsdk.aws_batch.definition import BatchDefaults
 from flowsdk.aws_batch.jobs import BatchJobs
 from flowsdk.datastore import FlowDatastore
@@ -25,6 +27,16 @@ USER = ErrorInfo("user", "builtins.ValueError", "no")
 SPLITS = Splits("names", 5, "digest", tuple("abcde"))
 ONE = [Planned()]
 FIVE = [Planned((TaskRef("start", "0", 0),), (SPLITS.frame("start", n),)) for n in range(5)]
+
+
+class LoopFlow(FlowSpec):
+    @step
+    def start(self):
+        self.again = False
+        self.next({True: self.start, False: self.end}, condition="again")
+
+    @step
+    def end(self): ...
 
 
 class Worker:
@@ -139,6 +151,34 @@ def test_a_job_that_is_ending_is_not_adopted(
     assert worker.launch(Tries(1, 0))[0].id == "job-1"
 
 
+def test_of_a_loop_the_iteration_that_is_at_work_is_adopted(
+    fake: FakeBatch, worker: Worker, store: FlowDatastore
+) -> None:
+    def make(attempt: int, task: Planned, iteration: int) -> TaskSpec:
+        spec = worker.spec(attempt, task_id(task.foreach, iteration))
+        return replace(spec, step="start", parents=task.parents)
+
+    def work(tries: Tries) -> tuple[Launcher, Progress]:
+        node = graph_of(LoopFlow)["start"]
+        progress = Progress(store, node, ONE, partial(make, tries.attempt))
+        return (
+            Launcher(worker.jobs, store, StepSettings(), worker.defaults, "0", tries),
+            progress,
+        )
+
+    launcher, progress = work(FIRST)
+    assert launcher.take_over(progress) == []
+    launcher.launch(progress, 0)
+    succeed(store, make(0, Planned(), 0), next=("start",))
+    fake.change("job-0", "SUCCEEDED")
+    progress.look(FIRST.all())
+    second = launcher.launch(progress, 1)
+    fake.change("job-1", "RUNNING")
+    launcher, progress = work(Tries(1, 0))
+    assert launcher.take_over(progress) == second
+    assert [spec.task for spec in second[0].tasks(store)] == ["0.1"]
+
+
 def test_jobs_of_other_tasks_are_none_of_its_business(worker: Worker) -> None:
     worker.launch(FIRST, part="1")
     assert worker.launch(Tries(1, 0), part="11")[0].id == "job-1"
@@ -203,8 +243,7 @@ def test_more_tasks_than_an_array_holds(
     assert tasks_of(store, jobs) == ["0", "1", "2", "3", "4"]
     assert [name.partition("-g0-")[2] for name in fake.names()] == ["0", "0-0-1", "0-0-2"]
     for job in jobs:
-        children = {"RUNNING": job.size} if job.size > 1 else {}
-        fake.change(job.id, "PENDING", arrayProperties={"statusSummary": children})
+        fake.change(job.id, "PENDING")
     assert sorted(worker.launch(Tries(1, 0), FIVE), key=lambda job: job.id) == jobs
 
 
