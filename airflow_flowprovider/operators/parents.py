@@ -52,19 +52,21 @@ class Parents:
         """The tasks to run; none if the step is skipped.
 
         Raises:
-            FlowException: A parent has no record, or failed, or an input of a join is missing.
+            FlowException: No record leads to a step that no run skips, a parent failed, or an input of a
+                join is missing.
         """
         steps = looked_at(self._node)
         records = {step: self._records(step) for step in steps}
         _require_success(self._node, [r for found in records.values() for r in found])
-        if steps and not any(records.values()) and not may_be_skipped(self._graph, self._node):
-            raise FlowException(
-                f"Step {self._ti.task_id!r} (run {self._ti.run_id}{self._at}): found no task record "
-                f"of its parents {', '.join(map(repr, steps))}, expected one from a run of each. If "
-                f"one was marked as success by hand, clear it so that it runs."
-            )
         outcomes = {step: self._outcomes(found) for step, found in records.items()}
         planned = planned_tasks(self._graph, self._node, outcomes)
+        if not planned and not may_be_skipped(self._graph, self._node):
+            missing = [step for step in steps if not records[step]] or steps
+            raise FlowException(
+                f"Step {self._ti.task_id!r} (run {self._ti.run_id}{self._at}): found no task record "
+                f"of its parents {', '.join(map(repr, missing))}, expected one that leads to it. If "
+                f"one was marked as success by hand, clear it so that it runs."
+            )
         opener = self._mapping.opener_of(self._node.name)
         if opener not in steps or self._map_index == UNMAPPED or self._node.join_of == opener:
             return planned

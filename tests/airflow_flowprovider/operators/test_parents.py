@@ -5,6 +5,7 @@ import pytest
 from airflow_flowprovider.mapping import FlowMapping
 from airflow_flowprovider.operators.parents import Parents
 from airflow_flowprovider.records import RECORD_KEY
+from flowsdk import FlowSpec, step
 from flowsdk.datastore import FlowDatastore
 from flowsdk.exception import FlowException
 from flowsdk.flow import graph_of
@@ -92,6 +93,32 @@ def test_a_parent_without_a_record(store: FlowDatastore, xcoms: XComs) -> None:
         of("left", store, xcoms, 1)
     with pytest.raises(FlowException, match="no task record of its parents 'join', expected"):
         of("end", store, xcoms)
+
+
+class SwitchFlow(FlowSpec):
+    @step
+    def start(self):
+        self.next({"by": self.by, "end": self.end}, condition="way")
+
+    @step
+    def by(self):
+        self.next(self.end)
+
+    @step
+    def end(self): ...
+
+
+def test_the_end_is_not_skipped_if_what_leads_to_it_was_marked_as_success_by_hand(
+    store: FlowDatastore, xcoms: XComs
+) -> None:
+    graph, mapping = graph_of(SwitchFlow), FlowMapping(SwitchFlow)
+    finish(store, xcoms, "start", next=("by",))
+    ti = FakeTaskInstance("end", xcoms=xcoms)
+    with pytest.raises(FlowException, match="no task record of its parents 'by', expected one"):
+        Parents(ti, graph, mapping, graph["end"], store).tasks()
+    finish(store, xcoms, "start", attempt=1, next=("end",))
+    (task,) = Parents(ti, graph, mapping, graph["end"], store).tasks()
+    assert task.parents == (TaskRef("start", "0", 1),)
 
 
 def test_a_failed_parent(store: FlowDatastore, xcoms: XComs) -> None:
