@@ -107,7 +107,8 @@ class Collector:
         for rank, run in enumerate(Flow(flow).runs()):
             entries = list(self._storage.entries(keys.run(flow, run.id)))
             if policy.condemns(run, rank, self._now) and not self._is_active(run, entries):
-                going[run.id] = entries
+                sets = self._storage.entries(keys.task_sets(flow, run.id))
+                going[run.id] = [*entries, *sets]
             else:
                 staying += entries
         # After the runs: what has been stored for a new one since is young, or named by now.

@@ -128,6 +128,11 @@ def result(flow: str, run_id: str, ref: TaskRef) -> str:
     return attempt(flow, run_id, ref) + RESULT_DOCUMENT
 
 
+def task_sets(flow: str, run_id: str) -> str:
+    """Prefix of all that is stored of the tasks of a run which were launched together."""
+    return f"{component(flow)}/sets/{component(run_id)}/"
+
+
 def set_specs(flow: str, run_id: str, part: str, ref: TaskRef) -> str:
     """The TaskSpecs of tasks that are launched together.
 
@@ -155,8 +160,7 @@ def root_of(uri: str, flow: str) -> str:
 
 
 def _task_set(flow: str, run_id: str, part: str, ref: TaskRef) -> str:
-    names = "/".join(component(name) for name in (run_id, ref.step, part))
-    return f"{component(flow)}/sets/{names}/{ref.attempt}"
+    return f"{task_sets(flow, run_id)}{component(ref.step)}/{component(part)}/{ref.attempt}"
 
 
 def log_chunk(flow: str, run_id: str, ref: TaskRef, number: int) -> str:

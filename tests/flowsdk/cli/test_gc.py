@@ -83,6 +83,21 @@ def test_the_newest_runs_stay_with_all_they_refer_to(
     assert left == []
 
 
+def test_what_tasks_were_launched_with_together_goes_with_their_run(
+    root: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    old, new = record(root), record(root)
+    storage = FlowDatastore.at(root, "HelloFlow").storage
+    gone, kept = (
+        keys.set_specs("HelloFlow", run, "0.0", TaskRef("greet", "0", 0)) for run in (old, new)
+    )
+    for key in (gone, kept):
+        storage.write(key, [b"specs"])
+    aged(root)
+    assert collect(capsys, "--keep-runs", "1")["runs"] == [old]
+    assert list(storage.keys("HelloFlow/sets/")) == [kept]
+
+
 def test_a_place_without_flows_is_told(root: str, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["gc"]) == 0
     assert capsys.readouterr() == ("", f"There are no flows in {root}.\n")
