@@ -57,6 +57,8 @@ def settle_jobs(
             _require_end(state, specs[index])
             if told < _TOLD:
                 _show_container(store, specs[index], state, show, open_logs)
+            # Of an array, a task that never ran has no spec of its own yet.
+            store.write_spec(specs[index])
             settle(store, specs[index], state)
 
 

@@ -121,6 +121,7 @@ def test_of_an_array_each_task_without_a_result_is_settled_by_its_own_job(
         "5": "flowsdk.aws_batch.HostTerminated",
         "7": "flowsdk.aws_batch.JobUnknown",
     }
+    assert store.read_spec(RUN, specs[5].ref) == specs[5], "it says what the task follows"
 
 
 def progress_of(
