@@ -14,7 +14,7 @@ from flowsdk.client.airflow_rows import (
     TAGS_KEY,
     TagsRow,
     run_info,
-    tasks_of_set,
+    tasks_of_sets,
 )
 from flowsdk.client.airflow_snapshots import Snapshots, archived
 from flowsdk.client.airflow_xcoms import FlowXComs
@@ -131,7 +131,7 @@ class AirflowMetadata(MetadataProvider):
             infos = steps[step].values()
             began = [
                 *(info.started_at for info in infos),
-                *(r.started_at for r in sets.get(step, ())),
+                *(entry.record.started_at for entry in sets.get(step, ())),
             ]
             return (min(time or "~" for time in began), step)
 
@@ -159,10 +159,11 @@ class AirflowMetadata(MetadataProvider):
 
     def _tasks(self, flow: str, run: str, step: str) -> Mapping[str, TaskInfo]:
         snapshot = self._snapshots.of(flow, run)
-        tasks = dict(snapshot.steps.get(step, {}))
-        for record in snapshot.sets.get(step, ()):
-            tasks |= {info.task: info for info in tasks_of_set(record, self.store(flow, run))}
-        return tasks
+        alone = snapshot.steps.get(step, {})
+        if sets := snapshot.sets.get(step):
+            # What is known of a task by itself is better than what was found beside others.
+            return {**tasks_of_sets(sets, self.store(flow, run)), **alone}
+        return alone
 
     def _tags_row(self, flow: str, run: str) -> TagsRow | None:
         snapshot = self._snapshots.at_hand(flow, run)

@@ -58,6 +58,24 @@ class Rows:
 
 
 @dataclass(frozen=True)
+class TaskSet:
+    """A task instance that stands for several tasks.
+
+    Attributes:
+        record: The newest that it has left.
+        running: Whether it runs (again).
+    """
+
+    record: TaskRecord
+    running: bool
+
+    @property
+    def outcome(self) -> str | None:
+        """Where it says how its tasks ended; None if not all have succeeded, or some run again."""
+        return None if self.running else self.record.outcome
+
+
+@dataclass(frozen=True)
 class Snapshot:
     """The tasks of one run as they were a moment ago.
 
@@ -66,14 +84,14 @@ class Snapshot:
         root: URI of the run's datastore, or None while no task has a record.
         flow: What the flow is called there; a DAG in a project has a longer name. None likewise.
         tags: Its tags, or None while nothing says them.
-        sets: Step → records of task instances that stand for several tasks, which ``steps`` has not.
+        sets: Step → task instances that stand for several tasks, which ``steps`` has not.
     """
 
     steps: Mapping[str, Mapping[str, TaskInfo]]
     root: str | None
     flow: str | None = None
     tags: TagsRow | None = None
-    sets: Mapping[str, Sequence[TaskRecord]] = field(default_factory=dict)
+    sets: Mapping[str, Sequence[TaskSet]] = field(default_factory=dict)
 
 
 def run_info(run: Mapping[str, Any]) -> RunInfo:
@@ -98,7 +116,7 @@ def snapshot_of(run: str, instances: Iterable[Mapping[str, Any]], rows: Rows) ->
         rows: What the operators have left.
     """
     steps: dict[str, dict[str, TaskInfo]] = {}
-    sets: dict[str, list[TaskRecord]] = {}
+    sets: dict[str, list[TaskSet]] = {}
     records = rows.records.get(run, {})
     any_record = next(iter(records.values()), None)
     for instance in instances:
@@ -106,7 +124,7 @@ def snapshot_of(run: str, instances: Iterable[Mapping[str, Any]], rows: Rows) ->
         info = _task_info(instance, record)
         if info and record and record.count > 1:
             steps.setdefault(info.step, {})
-            sets.setdefault(info.step, []).append(record)
+            sets.setdefault(info.step, []).append(TaskSet(record, info.status == "running"))
         elif info:
             steps.setdefault(info.step, {})[info.task] = info
     return Snapshot(
@@ -118,30 +136,45 @@ def snapshot_of(run: str, instances: Iterable[Mapping[str, Any]], rows: Rows) ->
     )
 
 
-def tasks_of_set(record: TaskRecord, store: FlowDatastore) -> list[TaskInfo]:
-    """The tasks that a record of several stands for.
+def tasks_of_sets(sets: Sequence[TaskSet], store: FlowDatastore) -> dict[str, TaskInfo]:
+    """The tasks that records of several tasks of a step stand for, by task id.
 
     Args:
-        record: Their record.
-        store: Where it leads.
+        sets: What the snapshot of the run has of the step.
+        store: Where the records lead.
     """
-    if record.outcome is None:  # some have failed: what each has left must be looked up
-        attempts = store.attempts(record.run, record.step).get(record.step, {})
-        refs = [refs[-1] for refs in attempts.values()]
-        return [TaskInfo.of(result) for result in store.find_results(record.run, refs) if result]
-    return [
-        TaskInfo(
-            step=outcome.ref.step,
-            task=outcome.ref.task,
-            attempt=outcome.ref.attempt,
-            status="succeeded",
-            started_at=record.started_at,
-            finished_at=record.finished_at,
-            next=outcome.next,
-            foreach=outcome.foreach,
-        )
-        for outcome in store.read_set_outcome(record.outcome).outcomes
-    ]
+    found: dict[str, TaskInfo] = {}
+    unsettled = [entry for entry in sets if entry.outcome is None]
+    if unsettled:  # what each of their tasks has left must be looked up, and lies with all others
+        found |= _left_by(unsettled, store)
+    settled = [(entry.record, entry.outcome) for entry in sets if entry.outcome is not None]
+    for record, outcome in settled:
+        for task in store.read_set_outcome(outcome).outcomes:
+            found[task.ref.task] = TaskInfo(
+                step=task.ref.step,
+                task=task.ref.task,
+                attempt=task.ref.attempt,
+                status="succeeded",
+                started_at=record.started_at,
+                finished_at=record.finished_at,
+                next=task.next,
+                foreach=task.foreach,
+            )
+    return found
+
+
+def _left_by(sets: Sequence[TaskSet], store: FlowDatastore) -> dict[str, TaskInfo]:
+    """The newest attempt of each task of a step; without a result it runs, if any of them do."""
+    run, step = sets[0].record.run, sets[0].record.step
+    attempts = store.attempts(run, step).get(step, {})
+    newest = [refs[-1] for refs in attempts.values()]
+    otherwise: State = "running" if any(entry.running for entry in sets) else "failed"
+    return {
+        ref.task: TaskInfo.of(result)
+        if result
+        else TaskInfo(ref.step, ref.task, ref.attempt, otherwise)
+        for ref, result in zip(newest, store.find_results(run, newest), strict=True)
+    }
 
 
 def record_of(row: Mapping[str, Any], value: Any) -> TaskRecord:

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import pickle
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -10,8 +11,10 @@ import pytest
 from flowsdk.client import Flow, Metaflow, Run, Task, metadata, namespace
 from flowsdk.client.airflow_metadata import AirflowMetadata
 from flowsdk.client.selection import current_provider
+from flowsdk.datastore import keys
 from flowsdk.exception import NotFound
 from flowsdk.spec import TaskRecord, TaskRef
+from flowsdk.taskset import Outcome, SetOutcome
 from tests.flowsdk.client.fake_airflow import FakeAirflow, dag_run, serve, task_instance
 from tests.flowsdk.client.recorded import record, store_at
 
@@ -124,6 +127,56 @@ def test_all_tasks_of_a_run_in_two_requests(airflow: FakeAirflow, access: str) -
     assert list(found) == ["end", "join", "greet", "start"]
     if access == "plugin":
         assert len(airflow.take()) == 2
+
+
+def one_set(airflow: FakeAirflow, root: str, state: str, try_number: int, *, whole: bool) -> None:
+    """Let one task instance stand for all tasks of ``greet``, of which all or none are told."""
+    store = store_at(root, FLOW)
+    airflow.instances = [row for row in airflow.instances if row["task_id"] != "greet"]
+    airflow.instances.append(task_instance(FLOW, GOOD, "greet", state, try_number=try_number))
+    refs = [TaskRef("greet", str(index), int(index == 1)) for index in range(3)]
+    results = store.read_results(GOOD, refs)
+    outcome = SetOutcome(FLOW, GOOD, "greet", tuple(map(Outcome.of, results)))
+    made = TaskRecord.of(results[0], store.result_uri(GOOD, refs[0]))
+    told = replace(made, task="0-*", attempt=1, count=3)
+    if whole:
+        uri = store.write_set_outcome("0", 1, outcome)
+        told = replace(told, result=uri, outcome=uri)
+    airflow.records = {key: row for key, row in airflow.records.items() if key[1] != "greet"}
+    airflow.records[GOOD, "greet", -1] = told.to_dict()
+
+
+@pytest.mark.parametrize(
+    ("state", "try_number", "whole"),
+    [("success", 2, True), ("failed", 2, False), ("deferred", 3, False), ("deferred", 3, True)],
+)
+def test_the_tasks_that_one_instance_stands_for(
+    airflow: FakeAirflow, root: str, state: str, try_number: int, whole: bool
+) -> None:
+    one_set(airflow, root, state, try_number, whole=whole)
+    tasks = list(Run(f"{FLOW}/{GOOD}")["greet"])
+    assert [(task.id, task.current_attempt) for task in tasks] == [("2", 0), ("1", 1), ("0", 0)]
+    task = Task(f"{FLOW}/{GOOD}/greet/1")
+    assert task.successful
+    assert task.data.greeting == "hello bob"
+    assert [parent.id for parent in task.parent_tasks] == ["0"]
+    assert [child.pathspec for child in task.child_tasks] == [f"{FLOW}/{GOOD}/join/0"]
+
+
+@pytest.mark.parametrize(("state", "finished"), [("deferred", False), ("failed", True)])
+def test_a_task_of_many_that_has_left_no_result(
+    airflow: FakeAirflow, root: str, state: str, finished: bool
+) -> None:
+    one_set(airflow, root, state, 3, whole=False)
+    store = store_at(root, FLOW)
+    again = replace(store.read_spec(GOOD, TaskRef("greet", "2", 0)), attempt=2)
+    store.write_spec(again)
+    try:
+        task = Task(f"{FLOW}/{GOOD}/greet/2")
+        assert (task.finished, task.successful, task.current_attempt) == (finished, False, 2)
+        assert Task(f"{FLOW}/{GOOD}/greet/0").successful
+    finally:
+        store.storage.delete([keys.spec(FLOW, GOOD, again.ref)])
 
 
 def test_a_run_that_succeeded(airflow: FakeAirflow) -> None:
