@@ -36,7 +36,7 @@ class JobState:
         stopping: Whether somebody has asked Batch to end it.
         queue: Name or ARN of its job queue.
         resources: What it asks for, e.g. ``{"VCPU": "2", "MEMORY": "4096"}``.
-        children: Of the parent of an array: number of children by status.
+        children: Of the parent of an array: number of children by status, where there are any.
         tags: As given when it was submitted; empty where only a summary was asked for.
     """
 
@@ -79,6 +79,7 @@ class JobState:
         attempts = job.get("attempts") or []
         last = (attempts[-1].get("container") or {}) if attempts else {}
         requirements = container.get("resourceRequirements") or []
+        summary = (job.get("arrayProperties") or {}).get("statusSummary") or {}
         return cls(
             id=job["jobId"],
             name=job.get("jobName", ""),
@@ -94,7 +95,7 @@ class JobState:
             stopping=bool(job.get("isTerminated") or job.get("isCancelled")),
             queue=job.get("jobQueue", ""),
             resources={entry["type"]: entry["value"] for entry in requirements},
-            children=(job.get("arrayProperties") or {}).get("statusSummary") or {},
+            children={status: count for status, count in summary.items() if count},
             tags=job.get("tags") or {},
         )
 

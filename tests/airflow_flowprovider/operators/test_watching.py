@@ -154,6 +154,8 @@ def test_of_an_array_its_numbers_are_shown_whenever_they_change(
 def test_an_array_of_which_nothing_runs_is_given_up_early(
     clock: Clock, watch: Watch, fake: FakeBatch
 ) -> None:
-    fake.change("job-0", "PENDING", arrayProperties={"statusSummary": {"RUNNABLE": 3}})
+    fake.change(
+        "job-0", "PENDING", arrayProperties={"statusSummary": {"RUNNABLE": 3, "RUNNING": 0}}
+    )
     assert not watch.watch.watch([Job(watch.job_id, "s3://b/specs#0", 3)], None, 60.0)
     assert clock.now - 1000 < 5

@@ -60,7 +60,7 @@ def test_a_description_in_full() -> None:
 
 def test_a_summary_and_the_parent_of_an_array() -> None:
     summary = {"jobId": "j", "jobName": "n", "status": "PENDING"}
-    array = {"size": 3, "statusSummary": {"RUNNING": 2, "SUCCEEDED": 1}}
+    array = {"size": 3, "statusSummary": {"RUNNABLE": 0, "RUNNING": 2, "SUCCEEDED": 1}}
     state = JobState.of({**summary, "arrayProperties": array})
     assert state.active
     assert not state.finished
