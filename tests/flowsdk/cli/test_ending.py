@@ -18,7 +18,7 @@ from flowsdk.cli.ending import exit_code
 
 def command():
     with open("first", "w") as file:  # of the number that stdout had, if nothing has it
-        print("printed")
+        print("printed", flush=True)
         print("printed", file=sys.stderr)
         subprocess.run(["echo", "echoed"], check=True)
         file.write("written")
