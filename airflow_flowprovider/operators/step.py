@@ -205,7 +205,7 @@ class FlowStepOperator(BaseOperator):
             self.log.info("Adopted %s, which an earlier worker submitted", _named(jobs))
         elif not work.tries.first:
             work.progress.look(work.tries.all())
-        return self._go_on(context, work, jobs, round_number=0, log=None)
+        return self._go_on(context, work, jobs, round_number=0)
 
     def _take_up(self, context: Context, event: Mapping[str, Any]) -> list[int] | None:
         work = self._work(context)
@@ -213,7 +213,7 @@ class FlowStepOperator(BaseOperator):
         self._job_ids = [job.id for job in jobs]
         log = self._log_of(jobs, work, int(event["next_chunk"]))
         self._conclude(context, work, jobs, log)
-        return self._go_on(context, work, [], int(event["round"]) + 1, None)
+        return self._go_on(context, work, [], int(event["round"]) + 1)
 
     def _work(self, context: Context) -> _Work:
         """The tasks of this task instance, from the records of the steps before it."""
@@ -254,12 +254,7 @@ class FlowStepOperator(BaseOperator):
         )
 
     def _go_on(
-        self,
-        context: Context,
-        work: _Work,
-        jobs: Sequence[Job],
-        round_number: int,
-        log: LogReader | None,
+        self, context: Context, work: _Work, jobs: Sequence[Job], round_number: int
     ) -> list[int] | None:
         """Await jobs and launch what is still pending, until nothing is."""
         while True:
