@@ -111,11 +111,11 @@ def record_set(
 def record_failed_set(
     ti: TaskInstance, store: FlowDatastore, progress: Progress, part: str, attempt: int, why: str
 ) -> None:
-    """Leave the record of a task instance of whose tasks some have failed."""
+    """Leave the record of a task instance of whose tasks, of loops each time, some have failed."""
     failed = [unit.failed for unit in progress.pending() if unit.failed is not None]
     uri = store.result_uri(failed[0].run, failed[0].ref)
     record = _record_of_several(failed, part, attempt, uri)
-    count = sum(len(unit.tasks) for unit in progress.units)
+    count = sum(len(unit.past) + len(unit.tasks) for unit in progress.units)
     push_record(ti, replace(record, status="failed", count=count, error=why[:500]))
 
 

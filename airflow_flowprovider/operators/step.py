@@ -39,7 +39,7 @@ from flowsdk.exception import BatchError, Interrupted
 from flowsdk.flow import FlowSpec, graph_of
 from flowsdk.planning import task_spec
 from flowsdk.spec import RunSpec, TaskSpec
-from flowsdk.succession import Planned
+from flowsdk.succession import Planned, looked_at
 
 if TYPE_CHECKING:
     from airflow.sdk import Context
@@ -225,7 +225,7 @@ class FlowStepOperator(BaseOperator):
         if not tasks:
             raise AirflowSkipException(f"No task leads to step {self.step!r} in this run.")
         tries = Tries.of(ti, self.retries or 0)
-        if self.node.parents:
+        if looked_at(self.node):
             run = read_run(self.store, str(context["run_id"]), self.step)
         else:
             run = start_run(self.flow, self.store, context)
@@ -324,6 +324,7 @@ class FlowStepOperator(BaseOperator):
             return
         if log is None:
             tell_failures(self.store, work.progress, self._show)
+        if log is None or work.progress.units[0].past:
             attempt = work.tries.attempt
             record_failed_set(ti, self.store, work.progress, work.part, attempt, str(error))
         else:

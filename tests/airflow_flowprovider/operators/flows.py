@@ -1,4 +1,4 @@
-"""A flow with everything that operators meet: a foreach with a split inside, parameters, retries."""
+"""Flows with what operators meet: a foreach with a split inside, parameters, retries; a loop."""
 
 from __future__ import annotations
 
@@ -38,3 +38,13 @@ class SampleFlow(FlowSpec):
     @step
     def end(self):
         pass
+
+
+class LoopFlow(FlowSpec):
+    @step
+    def start(self):
+        self.again = False
+        self.next({True: self.start, False: self.end}, condition="again")
+
+    @step
+    def end(self): ...

@@ -9,7 +9,6 @@ import pytest
 from airflow_flowprovider.operators import launching
 from airflow_flowprovider.operators.launching import Job, Launcher, Tries, part_of
 from airflow_flowprovider.operators.progress import Progress
-from flowsdk import FlowSpec, step
 from flowsdk.aws_batch.definition import BatchDefaults
 from flowsdk.aws_batch.jobs import BatchJobs
 from flowsdk.datastore import FlowDatastore
@@ -19,7 +18,7 @@ from flowsdk.planning import task_id
 from flowsdk.spec import ErrorInfo, Splits, TaskRef, TaskSpec
 from flowsdk.succession import Planned
 from tests.airflow_flowprovider.operators.fakes import FLOW, RUN, FakeTaskInstance
-from tests.airflow_flowprovider.operators.flows import SampleFlow
+from tests.airflow_flowprovider.operators.flows import LoopFlow, SampleFlow
 from tests.flowsdk.aws_batch.fakes import FakeBatch, commit, succeed
 
 FIRST = Tries(0, 0)
@@ -27,16 +26,6 @@ USER = ErrorInfo("user", "builtins.ValueError", "no")
 SPLITS = Splits("names", 5, "digest", tuple("abcde"))
 ONE = [Planned()]
 FIVE = [Planned((TaskRef("start", "0", 0),), (SPLITS.frame("start", n),)) for n in range(5)]
-
-
-class LoopFlow(FlowSpec):
-    @step
-    def start(self):
-        self.again = False
-        self.next({True: self.start, False: self.end}, condition="again")
-
-    @step
-    def end(self): ...
 
 
 class Worker:

@@ -12,6 +12,7 @@ from airflow_flowprovider.operators import watching
 from airflow_flowprovider.operators.step import FlowStepOperator
 from airflow_flowprovider.records import RECORD_KEY, TAGS_KEY
 from airflow_flowprovider.triggers.batch import BatchJobTrigger
+from flowsdk import FlowSpec
 from flowsdk.aws_batch.jobs import BatchJobs
 from flowsdk.datastore import FlowDatastore
 from flowsdk.exception import Interrupted, TaskFailed
@@ -26,7 +27,7 @@ from tests.airflow_flowprovider.operators.fakes import (
     finish,
     frame,
 )
-from tests.airflow_flowprovider.operators.flows import SampleFlow
+from tests.airflow_flowprovider.operators.flows import LoopFlow, SampleFlow
 from tests.flowsdk.aws_batch.fakes import FakeBatch, commit, succeed
 
 
@@ -42,8 +43,10 @@ class Driver:
     def __init__(self, fake: FakeBatch, store: FlowDatastore, xcoms: XComs) -> None:
         self.fake, self.store, self.xcoms = fake, store, xcoms
 
-    def operator(self, step: str, retries: int = 2) -> FlowStepOperator:
-        made = FlowStepOperator(task_id=step, flow=SampleFlow, step=step, retries=retries)
+    def operator(
+        self, step: str, retries: int = 2, flow: type[FlowSpec] = SampleFlow
+    ) -> FlowStepOperator:
+        made = FlowStepOperator(task_id=step, flow=flow, step=step, retries=retries)
         jobs = BatchJobs(self.fake)
         made.__dict__["batch"] = SimpleNamespace(jobs=jobs, region="eu-west-1")
         made.__dict__["store"] = self.store
@@ -166,6 +169,28 @@ def test_a_user_error_is_tried_as_often_as_the_author_allows(driver: Driver) -> 
             driver.resume(ti, event(trigger))
         assert raised.type.__name__ == expected
         assert ti.own(RECORD_KEY)["attempt"] == attempt
+
+
+def test_a_loop_that_fails_later_leaves_a_record_of_all_its_rounds(driver: Driver) -> None:
+    ti = driver.ti("start")
+    loop = driver.operator("start", flow=LoopFlow)
+    with pytest.raises(TaskDeferred) as raised:
+        driver.execute(ti, loop)
+    succeed(driver.store, driver.spec(START), next=("start",))
+    for ref in (TaskRef("start", "0.1", 0), TaskRef("start", "0.2", 0)):
+        first: Any = raised.value.trigger
+        with pytest.raises(TaskDeferred) as raised:
+            loop.resume(context(ti), event(first))  # type: ignore[arg-type]
+        assert raised.value.trigger.ref == str(ref)  # type: ignore[attr-defined]
+        if ref.task == "0.1":
+            succeed(driver.store, driver.spec(ref), next=("start",))
+    error = ErrorInfo("user", "builtins.ValueError", "no")
+    commit(driver.store, driver.spec(ref), status="failed", error=error)
+    last: Any = raised.value.trigger
+    with pytest.raises(Exception, match="ValueError: no"):
+        loop.resume(context(ti), event(last))  # type: ignore[arg-type]
+    record = ti.own(RECORD_KEY)
+    assert (record["status"], record["count"], record["task"]) == ("failed", 3, "0-*")
 
 
 def test_a_job_that_left_nothing_fails_by_what_aws_says(driver: Driver) -> None:
