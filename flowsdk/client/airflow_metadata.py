@@ -12,6 +12,7 @@ from flowsdk.client.airflow_rows import (
     AIRFLOW_STATES,
     RECORD_KEY,
     TAGS_KEY,
+    Snapshot,
     TagsRow,
     run_info,
     tasks_of_sets,
@@ -54,6 +55,8 @@ class AirflowMetadata(MetadataProvider):
         self._api = AirflowApi(url)
         self._xcoms = FlowXComs(self._api)
         self._snapshots = Snapshots(self._api, self._xcoms, _FRESH_SECONDS)
+        # Who asks for one task of thousands that stand together mostly asks for the others, too.
+        self._latest: tuple[Snapshot, str, Mapping[str, TaskInfo]] | None = None
 
     def flows(self) -> list[str]:
         """The DAGs that were made from flows, by their tag."""
@@ -159,11 +162,15 @@ class AirflowMetadata(MetadataProvider):
 
     def _tasks(self, flow: str, run: str, step: str) -> Mapping[str, TaskInfo]:
         snapshot = self._snapshots.of(flow, run)
-        alone = snapshot.steps.get(step, {})
-        if sets := snapshot.sets.get(step):
-            # What is known of a task by itself is better than what was found beside others.
-            return {**tasks_of_sets(sets, self.store(flow, run)), **alone}
-        return alone
+        alone, sets = snapshot.steps.get(step, {}), snapshot.sets.get(step)
+        if not sets:
+            return alone
+        if self._latest and self._latest[0] is snapshot and self._latest[1] == step:
+            return self._latest[2]
+        # What is known of a task by itself is better than what was found beside others.
+        tasks = {**tasks_of_sets(sets, self.store(flow, run)), **alone}
+        self._latest = (snapshot, step, tasks)
+        return tasks
 
     def _tags_row(self, flow: str, run: str) -> TagsRow | None:
         snapshot = self._snapshots.at_hand(flow, run)

@@ -11,7 +11,7 @@ import pytest
 from flowsdk.client import Flow, Metaflow, Run, Task, metadata, namespace
 from flowsdk.client.airflow_metadata import AirflowMetadata
 from flowsdk.client.selection import current_provider
-from flowsdk.datastore import keys
+from flowsdk.datastore import FlowDatastore, keys
 from flowsdk.exception import NotFound
 from flowsdk.spec import TaskRecord, TaskRef
 from flowsdk.taskset import Outcome, SetOutcome
@@ -161,6 +161,22 @@ def test_the_tasks_that_one_instance_stands_for(
     assert task.data.greeting == "hello bob"
     assert [parent.id for parent in task.parent_tasks] == ["0"]
     assert [child.pathspec for child in task.child_tasks] == [f"{FLOW}/{GOOD}/join/0"]
+
+
+def test_asking_for_one_task_after_another_reads_their_outcomes_once(
+    airflow: FakeAirflow, root: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    one_set(airflow, root, "success", 2, whole=True)
+    read: list[str] = []
+    original = FlowDatastore.read_set_outcome
+
+    def counted(store: FlowDatastore, uri: str) -> SetOutcome:
+        read.append(uri)
+        return original(store, uri)
+
+    monkeypatch.setattr(FlowDatastore, "read_set_outcome", counted)
+    assert all(Task(f"{FLOW}/{GOOD}/greet/{index}").successful for index in range(3))
+    assert len(read) == 1
 
 
 @pytest.mark.parametrize(("state", "finished"), [("deferred", False), ("failed", True)])
