@@ -21,6 +21,13 @@ from flowsdk.datastore import FlowDatastore, keys
 from flowsdk.exception import PackageError
 
 _SKIPPED_FOLDERS = {"__pycache__", ".git", ".venv", "node_modules"}
+#: Folders of flowsdk that only those jobs are given whose own files name one of the words.
+_ON_DEMAND = {
+    "cards/assets": (b"VegaChart",),
+    "runner": (b"Runner", b"Deployer"),
+    "deployer": (b"Deployer",),
+    "tutorials": (),
+}
 
 
 @dataclass(frozen=True)
@@ -58,10 +65,12 @@ def build(flow_file: Path, root: Path | None = None, modules: Iterable[str] = ()
     root = (root or flow_file.parent).resolve()
     found = local_files(flow_file, root, modules)
     sdk = Path(flowsdk.__file__).resolve().parent
-    drawing = sdk / "cards" / "assets"  # large, and of use to cards with charts alone
-    left_out = {sdk / "tutorials"}
-    if not _makes_charts(found.values()):
-        left_out.add(drawing)
+    code = b"".join(path.read_bytes() for path in found.values() if path.suffix == ".py")
+    left_out = {
+        sdk / folder
+        for folder, words in _ON_DEMAND.items()
+        if not any(word in code for word in words)
+    }
     found |= {
         f"flowsdk/{path.relative_to(sdk).as_posix()}": path
         for path in _all_files(sdk)
@@ -97,11 +106,6 @@ def upload(store: FlowDatastore, package: CodePackage) -> str:
     if not store.storage.freshen(key):
         store.storage.write(key, [package.data], if_absent=True)
     return key
-
-
-def _makes_charts(files: Iterable[Path]) -> bool:
-    """Whether any of the user's files names the component that draws charts."""
-    return any(path.suffix == ".py" and b"VegaChart" in path.read_bytes() for path in files)
 
 
 def _archive(files: dict[str, Path]) -> bytes:

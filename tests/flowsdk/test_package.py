@@ -112,6 +112,22 @@ def test_a_one_file_flow_stays_small(tmp_path: Path) -> None:
     assert len(package.build(tmp_path / "flow.py").data) < 300 * 1024
 
 
+@pytest.mark.parametrize(
+    ("code", "folders"),
+    [
+        ("", set()),
+        ("from flowsdk import Runner", {"runner"}),
+        ("from flowsdk import Deployer", {"runner", "deployer"}),
+        ("from flowsdk.cards import VegaChart", {"assets"}),
+    ],
+)
+def test_a_job_is_given_what_its_code_names(tmp_path: Path, code: str, folders: set[str]) -> None:
+    (tmp_path / "flow.py").write_text(code, "utf-8")
+    files = package.build(tmp_path / "flow.py").files
+    found = {name for file in files for name in Path(file).parts[:-1]}
+    assert found & {"runner", "deployer", "assets", "tutorials"} == folders
+
+
 def test_flowsdk_runs_from_the_package(folder: Path, tmp_path: Path) -> None:
     built = package.build(folder / "flow.py")
     out = tmp_path / "unpacked"
