@@ -12,6 +12,7 @@ import os
 import shutil
 import signal
 import socket
+import sys
 import tempfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -76,6 +77,9 @@ def _set_environment() -> None:
 
 _hear_interrupts()
 _set_environment()
+# Python takes compiled code for current if the file has the same size and was written in the same
+# second: then a flow that a test writes anew would still be the one before.
+sys.dont_write_bytecode = True
 
 
 def _is_local(host: object) -> bool:

@@ -111,7 +111,7 @@ def test_a_text_in_another_encoding_is_refused(folder: Path, encoding: str) -> N
 
 
 def test_a_deployed_flow_reads_only_what_lies_beside_it(folder: Path) -> None:
-    flow = flow_with(IncludeFile("x", default="conftest.py"), deployed=True)
+    flow = flow_with(IncludeFile("x", default="nowhere.csv"), deployed=True)
     here = Path(__file__)
     assert resolve_parameters(flow, {"x": here.name}) == {"x": here.name}
     for path in ("/etc/hostname", "../conftest.py", str(folder / "a.txt")):
@@ -119,7 +119,7 @@ def test_a_deployed_flow_reads_only_what_lies_beside_it(folder: Path) -> None:
             ParameterError, match="expected a path in the folder of the flow's file"
         ):
             resolve_parameters(flow, {"x": path})
-    with pytest.raises(ParameterError, match=f"expected {here.parent}/conftest.py."):
+    with pytest.raises(ParameterError, match=f"expected {here.parent}/nowhere.csv."):
         resolve_parameters(flow, {})
 
 
