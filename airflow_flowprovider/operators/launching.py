@@ -86,9 +86,9 @@ class Job:
 
     def tasks(self, store: FlowDatastore) -> list[TaskSpec]:
         """The specs of its tasks, in the order of the array."""
-        uri, mark, first = self.specs.partition("#")
-        if not mark:
-            return [store.read_spec_at(uri)]
+        uri, _, first = self.specs.rpartition("#")
+        if not first.isdecimal():
+            return [store.read_spec_at(self.specs)]
         return store.read_specs(uri)[int(first) : int(first) + self.size]
 
     def child(self, index: int) -> str:

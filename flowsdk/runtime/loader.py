@@ -47,7 +47,7 @@ def fetch_and_run(spec_uri: str) -> int:
     )
     from flowsdk.runtime.bootstrap import main
 
-    return main(spec_json, folder, "#" in spec_uri)
+    return main(spec_json, folder, spec_uri.rpartition("#")[2].isdecimal())
 
 
 def read_spec(spec_uri: str, get: Callable[..., bytes]) -> bytes:
@@ -59,9 +59,9 @@ def read_spec(spec_uri: str, get: Callable[..., bytes]) -> bytes:
         spec_uri: Of the spec.
         get: Reads an object, or the ``Range`` of it.
     """
-    uri, _, first = spec_uri.partition("#")
-    if not first:
-        return get(uri)
+    uri, _, first = spec_uri.rpartition("#")
+    if not first.isdecimal():
+        return get(spec_uri)
     at = 8 + 8 * (int(first) + int(os.environ.get("AWS_BATCH_JOB_ARRAY_INDEX", "0")))
     start, end = struct.unpack("<QQ", get(uri, Range=f"bytes={at}-{at + 15}"))
     return get(uri, Range=f"bytes={start}-{end - 1}")
