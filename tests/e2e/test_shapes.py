@@ -45,14 +45,14 @@ def test_switches_loops_and_foreaches_inside_foreaches(airflow: Airflow, tmp_pat
         assert found[task] == artifacts, task
 
     # The one task that failed was tried again, alone.
-    jobs = {job["jobName"] for job in airflow.jobs("DeepFlow_part")}
+    jobs = {job["jobName"] for job in airflow.jobs("DeepFlow_part_")}
     assert sum(name.endswith("-g0-0") for name in jobs) == 2
     assert sum(name.endswith("-g0-1") for name in jobs) == 1
     # A foreach that is to run as an array is one task instance and one job.
     assert [t["map_index"] for t in airflow.tasks("DeepFlow", run) if t["task_id"] == "letter"] == [
         -1
     ]
-    assert len(airflow.jobs("DeepFlow_letter")) == 1
+    assert len(airflow.jobs("DeepFlow_letter_")) == 1
     states = {
         (t["task_id"], t["map_index"]): t["state"]
         for t in airflow.tasks("DeepFlow", run)
