@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from typing import Any
+from typing import Any, TypeVar
 
 from flowsdk.datastore import keys
 from flowsdk.datastore.blobs import BlobStore
@@ -13,6 +13,8 @@ from flowsdk.datastore.tags import RunTags
 from flowsdk.exception import KeyNotFound
 from flowsdk.spec import RunEnd, RunSpec, TaskRef, TaskResult, TaskSpec
 from flowsdk.taskset import SetOutcome, pack_specs, unpack_specs
+
+T = TypeVar("T")
 
 #: Parallel reads of a join's parents; S3 answers a small GET in some 20 ms, so this hides it.
 _PARALLEL_READS = 32
@@ -123,7 +125,7 @@ class FlowDatastore:
 
     def read_specs(self, uri: str) -> list[TaskSpec]:
         """What :meth:`write_specs` has stored at ``uri``."""
-        return unpack_specs(self.storage.read(uri.removeprefix(self.storage.uri(""))))
+        return unpack_specs(self.storage.read(self._key_at(uri)))
 
     def write_set_outcome(self, part: str, attempt: int, outcome: SetOutcome) -> str:
         """Store how the tasks of a task instance have ended; the URI of the object."""
@@ -134,12 +136,12 @@ class FlowDatastore:
 
     def read_set_outcome(self, uri: str) -> SetOutcome:
         """What :meth:`write_set_outcome` has stored at ``uri``."""
-        key = uri.removeprefix(self.storage.uri(""))
+        key = self._key_at(uri)
         return SetOutcome.unpack(self.storage.read(key), uri)
 
     def read_spec_at(self, uri: str) -> TaskSpec:
         """The TaskSpec at ``uri``, as :meth:`spec_uri` gives it."""
-        return TaskSpec.from_json(self.storage.read(uri.removeprefix(self.storage.uri(""))), uri)
+        return TaskSpec.from_json(self.storage.read(self._key_at(uri)), uri)
 
     def read_spec(self, run: str, ref: TaskRef) -> TaskSpec:
         """The TaskSpec of an attempt; raises KeyNotFound."""
@@ -169,19 +171,15 @@ class FlowDatastore:
 
     def find_results(self, run: str, refs: Iterable[TaskRef]) -> list[TaskResult | None]:
         """The results of several attempts, as :meth:`find_result`, read in parallel."""
-        wanted = list(refs)
-        if len(wanted) <= 1:
-            return [self.find_result(run, ref) for ref in wanted]
-        with ThreadPoolExecutor(min(_PARALLEL_READS, len(wanted))) as pool:
-            return list(pool.map(lambda ref: self.find_result(run, ref), wanted))
+        return _each(lambda ref: self.find_result(run, ref), list(refs))
 
     def read_results(self, run: str, refs: Iterable[TaskRef]) -> list[TaskResult]:
         """The results of several attempts, read in parallel, in the order asked for."""
-        wanted = list(refs)
-        if len(wanted) <= 1:
-            return [self.read_result(run, ref) for ref in wanted]
-        with ThreadPoolExecutor(min(_PARALLEL_READS, len(wanted))) as pool:
-            return list(pool.map(lambda ref: self.read_result(run, ref), wanted))
+        return _each(lambda ref: self.read_result(run, ref), list(refs))
+
+    def _key_at(self, uri: str) -> str:
+        """The key of an object that lies here, from its URI."""
+        return uri.removeprefix(self.storage.uri(""))
 
     # -- logs
 
@@ -278,3 +276,11 @@ def flows(storage: Storage) -> list[str]:
         for name in storage.children("")
         if storage.children(keys.runs(keys.name_of(name)))
     ]
+
+
+def _each(read: Callable[[TaskRef], T], refs: Sequence[TaskRef]) -> list[T]:
+    """What ``read`` gives for each attempt, in order; several are read in parallel."""
+    if len(refs) <= 1:
+        return [read(ref) for ref in refs]
+    with ThreadPoolExecutor(min(_PARALLEL_READS, len(refs))) as pool:
+        return list(pool.map(read, refs))
