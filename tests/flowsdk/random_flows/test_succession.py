@@ -49,7 +49,9 @@ def check_plan(flow: RandomFlow) -> None:
         }
         results = {step: store.read_results(run, refs) for step, refs in ran.items()}
         outcomes = {
-            step: [Outcome.of(result) for result in found if step not in result.next]
+            step: [
+                Outcome.of(result) for result in found if result.succeeded and step not in result.next
+            ]
             for step, found in results.items()
         }
         for node in graph:
