@@ -11,6 +11,8 @@ from flowsdk.exception import ConfigError, did_you_mean
 
 #: Keyword under which ``**config.x`` hands an expression to a call; the rest makes it unique.
 UNPACKED = "_unpacked_config_"
+#: What attributes of decorators mostly are; they are looked at for each step of each flow.
+_PLAIN = frozenset({type(None), bool, int, float, str})
 
 
 class ConfigExpression:
@@ -100,6 +102,8 @@ def config_expr(expr: str) -> ConfigExpression:
 
 def has_expressions(value: Any) -> bool:
     """Whether there is an expression in a value or, for dicts, lists, tuples and sets, inside it."""
+    if type(value) in _PLAIN:
+        return False
     if _is_expression(value):
         return True
     if isinstance(value, Mapping):

@@ -59,7 +59,8 @@ def sources_of(functions: Mapping[str, Any]) -> dict[str, FunctionSource]:
     return found
 
 
-@lru_cache(maxsize=256)
+# A few only: the trees of many files would keep the garbage collector busy.
+@lru_cache(maxsize=8)
 def _parse(text: str, file: str) -> Mapping[int, FunctionSource]:
     """The functions of a file by their first line, which is that of the first decorator."""
     try:
