@@ -29,8 +29,8 @@ class Done:
         return f"exit code {self.code}\n{self.err}\n{self.out}\n{self.source}"
 
 
-def run_command(folder: Path, source: str, *arguments: str) -> Done:
-    """Write ``flow.py`` with ``source`` into ``folder`` and carry out a command of its ``Random``."""
+def run_command(folder: Path, source: str, *arguments: str, flow: str = "Random") -> Done:
+    """Write ``flow.py`` with ``source`` into ``folder`` and carry out a command of its flow."""
     path = folder / "flow.py"
     path.write_text(source, "utf-8")
     name = f"random_flow_{next(_numbers)}"
@@ -43,7 +43,9 @@ def run_command(folder: Path, source: str, *arguments: str) -> Done:
     try:
         spec.loader.exec_module(module)
         with contextlib.redirect_stdout(out), contextlib.redirect_stderr(err):
-            code = main(module.Random, ["--datastore-root", str(folder / "store"), *arguments])
+            code = main(
+                getattr(module, flow), ["--datastore-root", str(folder / "store"), *arguments]
+            )
     finally:
         del sys.modules[name]
     return Done(folder, source, code, out.getvalue(), err.getvalue())

@@ -157,7 +157,7 @@ class _Oracle:
                 break
             iteration += 1
         artifacts = self.block(switch.branches[chosen], artifacts, stack)
-        return self.step(switch.after, artifacts, stack)
+        return self.step(switch.after, artifacts, stack) if switch.after else artifacts
 
     def _gang(self, gang: Gang, artifacts: Artifacts, stack: Stack) -> Artifacts:
         artifacts = self.step(gang.head, artifacts, stack)

@@ -48,14 +48,15 @@ class Foreach:
 class Switch:
     """One of several branches, by the value of ``self.<var>``; an empty one goes on at once.
 
-    ``cases`` gives the number of a branch for each value, None for the head itself.
+    ``cases`` gives the number of a branch for each value, None for the head itself. Without a step
+    ``after``, the branches go straight to what follows; then none may be empty.
     """
 
     head: Step
     var: str
     cases: dict[Any, int | None] = field(hash=False)
     branches: tuple[Block, ...]
-    after: Step
+    after: Step | None
 
     @property
     def loops(self) -> bool:
@@ -85,12 +86,14 @@ class RandomFlow:
         end: The last step.
         order: The steps in the order of their definition.
         inherited: Those that stand in a base class.
+        name: Of the class.
     """
 
     block: Block
     end: Step
     order: tuple[str, ...]
     inherited: frozenset[str]
+    name: str = "Random"
 
     def __repr__(self) -> str:
         return f"a flow:\n{source_of(self)}"
@@ -126,13 +129,15 @@ def steps_of(block: Block, follow: str) -> Iterator[StepSource]:
                 yield from steps_of(body, join.name)
                 yield StepSource(join, f"self.{then}", JOIN)
             case Switch(head, var, cases, branches, after):
-                firsts = [(*(e.head.name for e in b), after.name)[0] for b in branches]
+                meet = after.name if after else then
+                firsts = [(*(e.head.name for e in b), meet)[0] for b in branches]
                 names = {k: head.name if n is None else firsts[n] for k, n in cases.items()}
                 pairs = ", ".join(f"{key!r}: self.{name}" for key, name in names.items())
                 yield StepSource(head, f'{{{pairs}}}, condition="{var}"')
                 for branch in branches:
-                    yield from steps_of(branch, after.name)
-                yield StepSource(after, f"self.{then}")
+                    yield from steps_of(branch, meet)
+                if after:
+                    yield StepSource(after, f"self.{then}")
             case Gang(head, var, worker, join):
                 yield StepSource(head, f"self.{worker.name}, num_parallel=self.{var}")
                 yield StepSource(worker, f"self.{join.name}")
@@ -152,14 +157,18 @@ def source_of(flow: RandomFlow, steps: dict[str, StepSource] | None = None) -> s
     order += [name for name in steps if name not in order]
     base = [name for name in order if name in flow.inherited]
     own = [name for name in order if name not in flow.inherited]
-    lines = ["from flowsdk import FlowSpec, Parameter, current, parallel, retry, step", "", ""]
+    lines = [
+        "from flowsdk import FlowSpec, Parameter, batch, current, parallel, retry, step",
+        "",
+        "",
+    ]
     lines += ["class Base(FlowSpec):", "    SCALE = 3", '    power = Parameter("power", default=2)']
     for name in base:
         lines += _method(steps[name])
-    lines += ["", "", "class Random(Base):", '    """Made by chance."""']
+    lines += ["", "", f"class {flow.name}(Base):", '    """Made for a test."""']
     for name in own:
         lines += _method(steps[name])
-    lines += ["", "", 'if __name__ == "__main__":', "    Random()", ""]
+    lines += ["", "", 'if __name__ == "__main__":', f"    {flow.name}()", ""]
     return "\n".join(lines)
 
 

@@ -50,7 +50,9 @@ def check_plan(flow: RandomFlow) -> None:
         results = {step: store.read_results(run, refs) for step, refs in ran.items()}
         outcomes = {
             step: [
-                Outcome.of(result) for result in found if result.succeeded and step not in result.next
+                Outcome.of(result)
+                for result in found
+                if result.succeeded and step not in result.next
             ]
             for step, found in results.items()
         }
