@@ -1,0 +1,12 @@
+"""What differs between the versions of Airflow; nothing else here asks which one runs."""
+
+from __future__ import annotations
+
+
+def has_listeners() -> bool:
+    """Whether plugins listen to what becomes of task instances."""
+    try:
+        from airflow.sdk.listener import get_listener_manager
+    except ImportError:  # before the Task SDK had its own
+        from airflow.listeners.listener import get_listener_manager
+    return bool(get_listener_manager().has_listeners)
