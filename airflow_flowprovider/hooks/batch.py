@@ -11,8 +11,6 @@ from airflow_flowprovider.config import ProviderConfig
 from airflow_flowprovider.hooks.connection import FlowAwsHook
 from flowsdk.aws_batch.jobs import BatchJobs
 
-#: Standard: adaptive would hold back all requests of a client after one was throttled.
-_CONFIG = Config(retries={"mode": "standard", "total_max_attempts": 8})
 #: For SubmitJob, see ``BatchJobs``.
 _ONCE = Config(retries={"total_max_attempts": 1})
 
@@ -25,14 +23,18 @@ class FlowBatchHook(FlowAwsHook):
         region_name: By default the connection's.
     """
 
+    # Standard: adaptive would hold back all requests of a client after one was throttled.
+    own_config = Config(retries={"mode": "standard", "total_max_attempts": 8})
+
     def __init__(
         self,
         aws_conn_id: str | None = FlowAwsHook.default_conn_name,
         region_name: str | None = None,
         **kwargs: Any,
     ) -> None:
-        kwargs = {"config": _CONFIG, **kwargs, "client_type": "batch"}
-        super().__init__(aws_conn_id=aws_conn_id, region_name=region_name, **kwargs)
+        super().__init__(
+            aws_conn_id=aws_conn_id, region_name=region_name, **kwargs, client_type="batch"
+        )
 
     @classmethod
     def configured(cls) -> FlowBatchHook:
@@ -43,13 +45,17 @@ class FlowBatchHook(FlowAwsHook):
     @cached_property
     def jobs(self) -> BatchJobs:
         """Submit, find, describe and terminate jobs; safe to share between threads."""
-        return BatchJobs(self.conn, lambda: self.get_client_type(config=_ONCE))
+        return BatchJobs(self.conn, self.submit_client)
 
     @property
     def region(self) -> str | None:
         """Where the jobs are."""
         region: str | None = self.conn_region_name
         return region
+
+    def submit_client(self) -> Any:
+        """A boto3 client of AWS Batch that sends each request once."""
+        return self.get_client_type(config=self.config.merge(_ONCE))
 
     def log_client(self) -> Any:
         """A boto3 client of CloudWatch Logs."""

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import copy
 import json
-from typing import Any
+from typing import Any, ClassVar
 
 from airflow.providers.amazon.aws.hooks.base_aws import AwsBaseHook
+from botocore.config import Config
 
 from airflow_flowprovider.config import CONNECTION_TYPE
 
@@ -14,8 +15,17 @@ from airflow_flowprovider.config import CONNECTION_TYPE
 class FlowAwsHook(AwsBaseHook):
     """An AWS hook that takes connections of type ``aws`` and of type ``flowprovider``.
 
-    The latter hold the same fields, and beside them where the datastore is.
+    The latter hold the same fields, and beside them where the datastore is. What a connection's
+    ``config_kwargs`` say of botocore counts; ``own_config`` is for all else.
     """
+
+    own_config: ClassVar[Config] = Config()
+
+    @property
+    def config(self) -> Config:
+        """How botocore's clients behave."""
+        # The Amazon provider reads config_kwargs of no connection whose hook has a config itself.
+        return self.own_config.merge(super().config)
 
     @classmethod
     def get_connection(cls, conn_id: str) -> Any:

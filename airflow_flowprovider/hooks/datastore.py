@@ -12,9 +12,6 @@ from airflow_flowprovider.hooks.connection import FlowAwsHook
 from flowsdk.datastore import FlowDatastore, Storage, open_storage
 from flowsdk.exception import FlowException, UsageError
 
-#: As flowsdk's own client has it: a join reads the results of many tasks at once.
-_CONFIG = Config(max_pool_connections=64, retries={"mode": "adaptive", "total_max_attempts": 8})
-
 
 class FlowDatastoreHook(FlowAwsHook):
     """Where runs, results and artifacts lie.
@@ -29,6 +26,10 @@ class FlowDatastoreHook(FlowAwsHook):
         root: ``s3://bucket/prefix``.
     """
 
+    # As flowsdk's own client has it: a join reads the results of many tasks at once.
+    own_config = Config(
+        max_pool_connections=64, retries={"mode": "adaptive", "total_max_attempts": 8}
+    )
     conn_name_attr = "aws_conn_id"
     default_conn_name = "flowprovider_default"
     conn_type = CONNECTION_TYPE
@@ -42,8 +43,9 @@ class FlowDatastoreHook(FlowAwsHook):
         root: str | None = None,
         **kwargs: Any,
     ) -> None:
-        kwargs = {"config": _CONFIG, **kwargs, "client_type": "s3"}
-        super().__init__(aws_conn_id=aws_conn_id, region_name=region_name, **kwargs)
+        super().__init__(
+            aws_conn_id=aws_conn_id, region_name=region_name, **kwargs, client_type="s3"
+        )
         self._root = root
 
     @classmethod

@@ -32,6 +32,17 @@ def test_a_client_that_was_throttled_once_is_not_slow_for_ever(
     assert retries == {"mode": "standard", "total_max_attempts": 8}
 
 
+def test_what_the_connection_says_of_the_clients_counts(monkeypatch: pytest.MonkeyPatch) -> None:
+    extra = {"config_kwargs": {"read_timeout": 7, "proxies": {"http": "http://localhost:1"}}}
+    monkeypatch.setenv("AIRFLOW_CONN_FLOWS", json.dumps({"conn_type": "aws", "extra": extra}))
+    hook = FlowBatchHook("flows")
+    for client in (hook.conn, hook.submit_client(), hook.log_client()):
+        assert client.meta.config.read_timeout == 7
+        assert client.meta.config.proxies == {"http": "http://localhost:1"}
+    assert hook.conn.meta.config.retries == {"mode": "standard", "total_max_attempts": 8}
+    assert hook.submit_client().meta.config.retries["total_max_attempts"] == 1
+
+
 def test_submissions_are_sent_once(monkeypatch: pytest.MonkeyPatch) -> None:
     """A server that hangs up after reading each request counts what it has been sent."""
     received: list[str] = []
