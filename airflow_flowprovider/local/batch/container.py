@@ -76,11 +76,25 @@ def reserve(properties: Mapping[str, Any]) -> dict[str, str | None]:
     return {name: None if value is None else str(value) for name, value in found.items()}
 
 
+def parameters_of(definition: Mapping[str, Any], request: Mapping[str, Any]) -> Mapping[str, str]:
+    """What takes the place of ``Ref::name`` in commands."""
+    return {**(definition.get("parameters") or {}), **(request.get("parameters") or {})}
+
+
 def resolve(definition: Mapping[str, Any], request: Mapping[str, Any]) -> Container:
     """The container of a job, from a definition and a SubmitJob request that were found valid."""
-    overrides = request.get("containerOverrides") or {}
-    properties = merge(definition["containerProperties"], overrides)
-    parameters = {**(definition.get("parameters") or {}), **(request.get("parameters") or {})}
+    return resolve_properties(
+        definition["containerProperties"],
+        request.get("containerOverrides") or {},
+        parameters_of(definition, request),
+    )
+
+
+def resolve_properties(
+    defined: Mapping[str, Any], overrides: Mapping[str, Any], parameters: Mapping[str, str]
+) -> Container:
+    """A container, from its properties in a definition and what SubmitJob overrides of them."""
+    properties = merge(defined, overrides)
     # A placeholder without a parameter stays as it is.
     properties["command"] = [
         _PLACEHOLDER.sub(lambda found: parameters.get(found[1], found[0]), part)

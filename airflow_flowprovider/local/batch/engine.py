@@ -11,7 +11,8 @@ from collections import defaultdict
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
-from airflow_flowprovider.local.batch.executor import Ending, Executor
+from airflow_flowprovider.local.batch.attempts import AttemptRunner
+from airflow_flowprovider.local.batch.executor import Executor
 from airflow_flowprovider.local.batch.logs import LogStream
 from airflow_flowprovider.local.batch.model import (
     BEFORE_START,
@@ -36,8 +37,6 @@ NO_SUCH_INSTANCE = (
     "MISCONFIGURATION:JOB_RESOURCE_REQUIREMENT - All compute environments have no connected "
     "instances that meet the job requirements."
 )
-EXITED = "Essential container in task exited"
-FAILED_TO_START = "Task failed to start"
 CHILD_FAILED = "Array Child Job failed"
 DEPENDENCY_FAILED = "Dependent Job failed"
 
@@ -79,9 +78,7 @@ class Engine:
         open_log: Callable[[str], LogStream],
         arn_prefix: str,
     ) -> None:
-        self._executor = executor
         self._settings = settings
-        self._open_log = open_log
         self._arn_prefix = arn_prefix.replace(":batch:", ":ecs:")
         self.lock = threading.RLock()
         self.jobs: dict[str, Job] = {}
@@ -92,13 +89,15 @@ class Engine:
         self._waiting: dict[str, _Waiting] = {}
         self._used_vcpus: defaultdict[str, float] = defaultdict(float)
         self._dependents: dict[str, list[Job]] = {}
+        self._runner = AttemptRunner(executor, open_log, self.lock, self._move)
         self._thread = threading.Thread(target=self._run, name="batch-scheduler", daemon=True)
         self._thread.start()
 
     def submit(self, job: Job) -> None:
         """Take a new job into the state SUBMITTED."""
         with self.lock:
-            self.jobs[job.id] = job
+            for each in (job, *job.nodes):
+                self.jobs[each.id] = each
             self._after(self._settings.submitted_seconds, lambda: self._leave_submitted(job))
 
     def cancel(self, job: Job, reason: str) -> None:
@@ -107,7 +106,7 @@ class Engine:
             self._stop(job, StopRequest("cancel", reason))
 
     def terminate(self, job: Job, reason: str) -> None:
-        """Stop a job, or all children of an array, wherever it stands."""
+        """Stop a job, with all its children or nodes, wherever it stands."""
         with self.lock:
             self._stop(job, StopRequest("terminate", reason))
 
@@ -160,20 +159,24 @@ class Engine:
         return None
 
     def _move(self, job: Job, status: Status, reason: str | None = None) -> None:
-        if job.parent:
-            job.parent.counts[job.status] -= 1
-            job.parent.counts[status] += 1
+        array = job.parent if job.parent and job.parent.size else None
+        if array:
+            array.counts[job.status] -= 1
+            array.counts[status] += 1
         job.status = status
         if reason is not None:
             job.status_reason = reason
+        for node in job.nodes:  # what has not started, or starts anew, is where the job is
+            if status in BEFORE_START or (status in TERMINAL and node.status not in TERMINAL):
+                node.status = status
         self._changed.notify_all()
         if status not in TERMINAL:
             return
         job.stopped_at = now_ms()
         self._tell_dependents(job)
-        if job.parent:
-            self._end_array(job.parent)
-        else:
+        if array:
+            self._end_array(array)
+        elif not job.parent:
             self._after(self._settings.retention_seconds, lambda: self._forget(job))
 
     def _leave_submitted(self, job: Job) -> None:
@@ -190,18 +193,8 @@ class Engine:
 
     def _spawn(self, parent: Job, size: int) -> None:
         for index in range(size):
-            child = Job(
-                id=f"{parent.id}:{index}",
-                arn=f"{parent.arn}:{index}",
-                sequence=parent.sequence,
-                queue=parent.queue,
-                definition=parent.definition,
-                request=parent.request,
-                container=parent.container,
-                parent=parent,
-                index=index,
-                status="PENDING",
-            )
+            child = parent.child(f":{index}", index, parent.container)
+            child.status = "PENDING"
             parent.children.append(child)
             self.jobs[child.id] = child
         parent.counts["PENDING"] = size
@@ -266,7 +259,7 @@ class Engine:
             self._move(parent, "SUCCEEDED")
 
     def _forget(self, job: Job) -> None:
-        for each in (job, *job.children):
+        for each in (job, *job.children, *job.nodes):
             self.jobs.pop(each.id, None)
 
     def _start(self, job: Job, environment: ComputeEnvironment) -> None:
@@ -286,46 +279,21 @@ class Engine:
         ).start()
 
     def _attempt(self, job: Job, attempt: Attempt, environment: ComputeEnvironment) -> None:
-        task_id = attempt.task_arn.rpartition("/")[2]
-        stream = f"{job.definition.name}/default/{task_id}"
-
-        def on_running() -> None:
-            with self.lock:
-                attempt.log_stream = stream
-                attempt.started_at = job.started_at = now_ms()
-                self._move(job, "RUNNING")
-
-        ending = Ending(reason="CannotStartContainerError: internal error", started=False)
         try:
-            ending = self._executor.run(
-                job.container,
-                _batch_variables(job, attempt, environment),
-                attempt,
-                timeout=(job.timeout or {}).get("attemptDurationSeconds"),
-                log=lambda: self._open_log(stream),
-                on_running=on_running,
-            )
+            self._runner.run(job, attempt, environment)
         finally:
             with self.lock:
                 self._used_vcpus[environment.arn] -= job.container.resources.vcpus
-                self._end_attempt(job, attempt, ending)
+                self._end_attempt(job, attempt)
 
-    def _end_attempt(self, job: Job, attempt: Attempt, ending: Ending) -> None:
-        stop = attempt.stop
-        if stop:
-            status_reason = stop.reason
-        else:
-            status_reason = EXITED if ending.started else FAILED_TO_START
-        attempt.stopped_at = now_ms()
-        attempt.exit_code, attempt.reason = ending.exit_code, ending.reason
-        attempt.status_reason = status_reason
+    def _end_attempt(self, job: Job, attempt: Attempt) -> None:
         job.attempts.append(attempt)
-        if ending.exit_code == 0 and not stop:
-            self._move(job, "SUCCEEDED", status_reason)
+        if attempt.succeeded:
+            self._move(job, "SUCCEEDED", attempt.status_reason)
         elif not self._closed and is_retried(job.retry_strategy, attempt, len(job.attempts)):
-            self._make_runnable(job, status_reason)
+            self._make_runnable(job, attempt.status_reason)
         else:
-            self._move(job, "FAILED", status_reason)
+            self._move(job, "FAILED", attempt.status_reason)
 
     def _stop(self, job: Job, stop: StopRequest) -> None:
         reached = stop.kind == "terminate" or job.status in BEFORE_START
@@ -339,6 +307,8 @@ class Engine:
                 self._stop(child, stop)
         elif job.attempt and job.status in {"STARTING", "RUNNING"}:
             job.attempt.request_stop(stop)
+            for node in job.nodes:
+                self._stop(node, stop)
         elif job.waits_for:
             # "A PENDING job is cancelled after all dependency jobs are completed" (CancelJob).
             job.stop = job.stop or stop
@@ -359,17 +329,3 @@ def _awaited_ids(job: Job) -> list[str]:
         else:
             ids.append(dependency["jobId"])
     return ids
-
-
-def _batch_variables(job: Job, attempt: Attempt, environment: ComputeEnvironment) -> dict[str, str]:
-    """What Batch puts into the environment of a job's container."""
-    variables = {
-        "AWS_BATCH_JOB_ID": job.id,
-        "AWS_BATCH_JOB_ATTEMPT": str(attempt.number),
-        "AWS_BATCH_JQ_NAME": job.queue.name,
-        "AWS_BATCH_CE_NAME": environment.name,
-    }
-    if job.parent:
-        variables["AWS_BATCH_JOB_ARRAY_INDEX"] = str(job.index)
-        variables["AWS_BATCH_JOB_ARRAY_SIZE"] = str(job.parent.size)
-    return variables

@@ -12,6 +12,7 @@ from threading import Event
 from typing import Any, Literal
 
 from airflow_flowprovider.local.batch.container import Container
+from airflow_flowprovider.local.batch.nodes import describe_nodes
 
 Status = Literal["SUBMITTED", "PENDING", "RUNNABLE", "STARTING", "RUNNING", "SUCCEEDED", "FAILED"]
 StopKind = Literal["cancel", "terminate", "timeout", "interrupt"]
@@ -27,6 +28,10 @@ STATUSES: tuple[Status, ...] = (
 )
 BEFORE_START: tuple[Status, ...] = STATUSES[:3]
 TERMINAL: tuple[Status, ...] = STATUSES[5:]
+
+
+EXITED = "Essential container in task exited"
+FAILED_TO_START = "Task failed to start"
 
 
 def now_ms() -> int:
@@ -122,6 +127,20 @@ class Attempt:
             self.stop = stop
             self.stopping.set()
 
+    @property
+    def succeeded(self) -> bool:
+        """Whether it has ended by itself, and well."""
+        return self.exit_code == 0 and not self.stop
+
+    def end(self, exit_code: int | None, reason: str | None, started: bool) -> None:
+        """Note how it ended."""
+        self.stopped_at = now_ms()
+        self.exit_code, self.reason = exit_code, reason
+        if self.stop:
+            self.status_reason = self.stop.reason
+        else:
+            self.status_reason = EXITED if started else FAILED_TO_START
+
     def describe_container(self) -> dict[str, Any]:
         """The fields AWS adds to a container once it has been placed."""
         return without_none(
@@ -144,12 +163,12 @@ class Attempt:
 
 @dataclass(eq=False)
 class Job:
-    """A job: a single one, the parent of an array, or a child of one."""
+    """A job: a single one, the parent of an array or of nodes, or a child or a node of one."""
 
     id: str
     arn: str
     sequence: int
-    """Position in the order of submission; children share their parent's."""
+    """Position in the order of submission; children and nodes share their parent's."""
     queue: Queue
     definition: JobDefinition
     request: dict[str, Any]
@@ -169,6 +188,8 @@ class Job:
     children: list[Job] = field(default_factory=list)
     counts: Counter[str] = field(default_factory=Counter)
     """Children in each state."""
+    nodes: list[Job] = field(default_factory=list)
+    """Of a multi-node parallel job, which is placed and ends as one."""
     waits_for: set[str] = field(default_factory=set)
     """Ids of jobs that must succeed before this one may run."""
     stop: StopRequest | None = None
@@ -183,9 +204,28 @@ class Job:
     @property
     def size(self) -> int | None:
         """Number of children, for the parent of an array."""
-        if self.index is not None:
+        if self.parent is not None:
             return None
         return (self.request.get("arrayProperties") or {}).get("size")
+
+    @property
+    def main_node(self) -> int:
+        """Index of the node that a multi-node parallel job begins and ends with."""
+        return int(self.definition.request["nodeProperties"]["mainNode"])
+
+    def child(self, suffix: str, index: int, container: Container) -> Job:
+        """A child of an array, or a node."""
+        return Job(
+            id=f"{self.id}{suffix}",
+            arn=f"{self.arn}{suffix}",
+            sequence=self.sequence,
+            queue=self.queue,
+            definition=self.definition,
+            request=self.request,
+            container=container,
+            parent=self,
+            index=index,
+        )
 
     @property
     def dependencies(self) -> list[dict[str, str]]:
@@ -209,28 +249,17 @@ class Job:
         """As ListJobs shows it."""
         ended = self.attempt if self.status in TERMINAL else None
         container = without_none(exitCode=ended and ended.exit_code, reason=ended and ended.reason)
-        return without_none(
-            jobId=self.id,
-            jobArn=self.arn,
-            jobName=self.name,
-            jobDefinition=self.definition.arn,
-            createdAt=self.created_at,
-            startedAt=self.started_at,
-            stoppedAt=self.stopped_at,
-            status=self.status,
-            statusReason=self.status_reason,
-            container=container or None,
-            arrayProperties=self._describe_array(),
-            shareIdentifier=self.request.get("shareIdentifier"),
-            isCancelled=self.cancelled or None,
-            isTerminated=self.terminated or None,
-        )
+        siblings = (self.parent or self).nodes
+        nodes = {"numNodes": len(siblings), **self._details_of_node()} if siblings else None
+        return {
+            **self._common(),
+            **without_none(container=container or None, nodeProperties=nodes),
+        }
 
     def describe(self, tags: dict[str, str]) -> dict[str, Any]:
         """As DescribeJobs shows it."""
-        placed = self.attempt.describe_container() if self.attempt else {}
         return {
-            **self.summarize(),
+            **self._common(),
             **without_none(timeout=self.timeout),
             "jobQueue": self.queue.arn,
             "dependsOn": self.dependencies,
@@ -243,11 +272,44 @@ class Job:
             "propagateTags": bool(self.request.get("propagateTags")),
             "tags": tags,
             "eksAttempts": [],
-            "container": {**self.container.describe(), **placed},
+            **self._describe_containers(),
         }
 
+    def _common(self) -> dict[str, Any]:
+        return without_none(
+            jobId=self.id,
+            jobArn=self.arn,
+            jobName=self.name,
+            jobDefinition=self.definition.arn,
+            createdAt=self.created_at,
+            startedAt=self.started_at,
+            stoppedAt=self.stopped_at,
+            status=self.status,
+            statusReason=self.status_reason,
+            arrayProperties=self._describe_array(),
+            shareIdentifier=self.request.get("shareIdentifier"),
+            isCancelled=self.cancelled or None,
+            isTerminated=self.terminated or None,
+        )
+
+    def _describe_containers(self) -> dict[str, Any]:
+        if self.nodes:  # AWS shows what became of the main node's container in ``attempts`` only
+            return {"nodeProperties": describe_nodes(self.definition.request, self.request)}
+        placed = self.attempt.describe_container() if self.attempt else {}
+        container = {**self.container.describe(), **placed}
+        return without_none(container=container, nodeDetails=self._details_of_node() or None)
+
+    @property
+    def _is_node(self) -> bool:
+        return self.parent is not None and bool(self.parent.nodes)
+
+    def _details_of_node(self) -> dict[str, Any]:
+        if not self._is_node:
+            return {}
+        return {"nodeIndex": self.index, "isMainNode": self.index == self.main_node}
+
     def _describe_array(self) -> dict[str, Any] | None:
-        if self.index is not None:
+        if self.parent and self.parent.size:
             return {"index": self.index, "statusSummary": {}}
         if self.size is None:
             return None

@@ -8,7 +8,7 @@ import uuid
 from collections.abc import Callable, Iterable, Sequence
 from typing import Any, TypeVar
 
-from airflow_flowprovider.local.batch.container import resolve
+from airflow_flowprovider.local.batch.container import Container, resolve
 from airflow_flowprovider.local.batch.engine import Engine
 from airflow_flowprovider.local.batch.executor import Executor
 from airflow_flowprovider.local.batch.logs import LogStream
@@ -18,6 +18,12 @@ from airflow_flowprovider.local.batch.model import (
     Job,
     JobDefinition,
     Queue,
+)
+from airflow_flowprovider.local.batch.nodes import (
+    all_nodes,
+    is_multinode,
+    node_container,
+    node_count,
 )
 from airflow_flowprovider.local.batch.retries import matches
 from airflow_flowprovider.local.batch.settings import Settings
@@ -142,7 +148,10 @@ class BatchService:
             raise refuse(f"JobQueue {queue.name} is not in ENABLED state.")
         if queue.fair_share and not request.get("shareIdentifier"):
             raise refuse("shareIdentifier must be specified for a fair-share JobQueue.")
+        if request.get("shareIdentifier") and not queue.fair_share:
+            raise refuse("shareIdentifier is not applicable for a JobQueue without fair-share.")
         self._check_dependencies_exist(request)
+        containers = _containers(definition.request, request)
         job_id = str(uuid.uuid4())
         job = Job(
             id=job_id,
@@ -151,8 +160,10 @@ class BatchService:
             queue=queue,
             definition=definition,
             request=request,
-            container=resolve(definition.request, request),
+            container=all_nodes(containers),
         )
+        if is_multinode(definition.request):
+            job.nodes = [job.child(f"#{n}", n, each) for n, each in enumerate(containers)]
         self._tag(job.arn, request.get("tags") or {})
         self._engine.submit(job)
         return {"jobArn": job.arn, "jobName": job.name, "jobId": job.id}
@@ -167,7 +178,7 @@ class BatchService:
             return {"jobs": [job.describe(self._tags_of((job.parent or job).arn)) for job in jobs]}
 
     def list_jobs(self, request: Request) -> dict[str, Any]:
-        """ListJobs: of a queue, or the children of an array."""
+        """ListJobs: of a queue, the children of an array, or the nodes of a job."""
         filters = request.get("filters") or []
         status = request.get("jobStatus")
         if status not in {None, *STATUSES}:
@@ -181,7 +192,7 @@ class BatchService:
             wanted = STATUSES  # with another filter the status is ignored
         with self._engine.lock:
             jobs = [job for job in self._listed(request) if job.status in wanted]
-            if not request.get("arrayJobId"):  # a filter does not apply to children
+            if request.get("jobQueue"):  # a filter does not apply to children and nodes
                 jobs = _filtered(jobs, filters)
             limit = _FILTERED_PAGE_SIZE if filters else _PAGE_SIZE
             page, token = _page(jobs, lambda job: job.id, request, limit)
@@ -253,11 +264,22 @@ class BatchService:
         if array := request.get("arrayJobId"):
             parent = self._job(array)
             return parent.children if parent else []
+        if several := request.get("multiNodeJobId"):
+            parent = self._job(several)
+            return parent.nodes if parent else []
         if not request.get("jobQueue"):
             raise refuse("One of jobQueue, arrayJobId and multiNodeJobId must be specified.")
         arn = self._queue(request["jobQueue"]).arn
         jobs = [j for j in self._engine.jobs.values() if j.queue.arn == arn and not j.parent]
         return sorted(jobs, key=lambda job: -job.sequence)
+
+
+def _containers(definition: Request, request: Request) -> list[Container]:
+    """What a job runs: one container, or one for each node."""
+    if not is_multinode(definition):
+        return [resolve(definition, request)]
+    count = node_count(definition, request)
+    return [node_container(definition, request, index) for index in range(count)]
 
 
 def _filtered(jobs: list[Job], filters: Iterable[dict[str, Any]]) -> list[Job]:

@@ -13,6 +13,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from airflow_flowprovider.local.batch.container import merge, reserve
+from airflow_flowprovider.local.batch.nodes import is_multinode, target_range
 from airflow_flowprovider.local.batch.settings import Settings
 
 NAME_PATTERN = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,127}")
@@ -21,9 +22,13 @@ MAX_JOB_DEFINITION_BYTES = 24 * 1024
 MAX_OVERRIDES_BYTES = 8192
 """ECS' limit: AWS accepts a job beyond it and then fails it."""
 ARRAY_SIZES = range(2, 10_001)
+NODE_COUNTS = range(1, 1_001)
+MAX_NODE_RANGES = 5
+"""User guide, "Node groups"."""
 MAX_DEPENDENCIES = 20
 MAX_DESCRIBED = 100
 MAX_REASON_CHARACTERS = 1024
+PRIORITIES = range(10_000)
 RETRY_ATTEMPTS = range(1, 11)
 MAX_EXIT_CONDITIONS = 5
 MIN_MEMORY_MIB = 4
@@ -83,18 +88,18 @@ def check_job_definition(request: Mapping[str, Any], settings: Settings) -> None
         raise refuse(f"Job definition size must be less than 24 KiB, got {_kib(request)} KiB")
     if not NAME_PATTERN.fullmatch(request.get("jobDefinitionName") or ""):
         raise refuse("JobDefinitionName should match valid pattern")
-    if request.get("type") != "container" or "containerProperties" not in request:
+    platforms = request.get("platformCapabilities") or ["EC2"]
+    if is_multinode(request):
+        check_nodes(request, platforms)
+    elif request.get("type") != "container" or "containerProperties" not in request:
         raise refuse(
             "Container properties should not be empty (the embedded AWS runs jobs of type "
-            "container, with containerProperties, only)"
+            "container, with containerProperties, and multinode only)"
         )
-    container = request["containerProperties"]
-    if not container.get("image"):
-        raise refuse("Container image should not be null or empty")
-    platforms = request.get("platformCapabilities") or ["EC2"]
-    _check_platform(container, platforms)
-    check_environment(container)
-    check_resources(container, platforms)
+    elif "nodeProperties" in request:
+        raise refuse("Node properties should not be set for a job definition of type container")
+    else:
+        _check_container(request["containerProperties"], platforms)
     check_retry_strategy(request.get("retryStrategy"))
     check_timeout(request.get("timeout"), settings)
 
@@ -117,13 +122,103 @@ def check_job(
     if size is not None and size not in ARRAY_SIZES:
         raise refuse(f"Array size must be between 2 and 10000, but was {size}")
     _check_dependencies(request.get("dependsOn") or [], size)
-    overrides = request.get("containerOverrides") or {}
-    platforms = definition.get("platformCapabilities") or ["EC2"]
-    _check_platform(overrides, platforms)
-    check_environment(overrides)
-    check_resources(merge(definition["containerProperties"], overrides), platforms)
+    if is_multinode(definition):
+        _check_node_overrides(request, definition)
+    else:
+        if "nodeOverrides" in request:
+            raise refuse("Node overrides should not be set for jobs that are not multi-node")
+        platforms = definition.get("platformCapabilities") or ["EC2"]
+        overrides = request.get("containerOverrides") or {}
+        _check_overrides(definition["containerProperties"], overrides, platforms)
     check_retry_strategy(request.get("retryStrategy"))
     check_timeout(request.get("timeout"), settings)
+    priority = request.get("schedulingPriorityOverride")
+    if priority is not None and priority not in PRIORITIES:
+        raise refuse(f"Scheduling priority must be between 0 and 9999, but was {priority}")
+
+
+def check_nodes(request: Mapping[str, Any], platforms: list[str]) -> None:
+    """Check ``nodeProperties`` of a job definition."""
+    if "FARGATE" in platforms:
+        raise refuse("Multi-node parallel jobs are not supported on Fargate")
+    if "containerProperties" in request:
+        raise refuse(
+            "Container properties should not be set for a job definition of type multinode"
+        )
+    nodes = request.get("nodeProperties") or {}
+    ranges = nodes.get("nodeRangeProperties") or []
+    if not ranges:
+        raise refuse("Node properties should not be empty")
+    if len(ranges) > MAX_NODE_RANGES:
+        raise refuse(f"Number of node ranges must be at most 5, but was {len(ranges)}")
+    for node_range in ranges:
+        if len(node_range.get("instanceTypes") or []) > 1:
+            raise refuse("Only one instance type can be specified for a node range")
+        # The instance type of a node range may be named, that of a container not.
+        _check_container(node_range.get("container") or {}, platforms)
+    _check_node_count(nodes, nodes.get("numNodes") or 0)
+
+
+def _check_node_overrides(request: Mapping[str, Any], definition: Mapping[str, Any]) -> None:
+    """Check what SubmitJob changes of the nodes of its definition."""
+    if "arrayProperties" in request:
+        raise refuse("Array properties should not be set for multi-node parallel jobs")
+    if "containerOverrides" in request:
+        raise refuse("Container overrides should not be set for multi-node parallel jobs")
+    nodes = definition["nodeProperties"]
+    ranges = {entry["targetNodes"]: entry for entry in nodes["nodeRangeProperties"]}
+    overrides = request.get("nodeOverrides") or {}
+    if "numNodes" in overrides:
+        if not any(targets.endswith(":") for targets in ranges):
+            raise refuse("Number of nodes can be overridden only with an open node range, as n:")
+        _check_node_count(nodes, overrides["numNodes"])
+    entries = overrides.get("nodePropertyOverrides") or []
+    foreign = [entry["targetNodes"] for entry in entries if entry["targetNodes"] not in ranges]
+    if foreign:
+        raise refuse(
+            f"NodeOverride targets should match job definition. Non matching targets - "
+            f"{', '.join(foreign)}"
+        )
+    platforms = definition.get("platformCapabilities") or ["EC2"]
+    for entry in entries:
+        container = ranges[entry["targetNodes"]]["container"]
+        _check_overrides(container, entry.get("containerOverrides") or {}, platforms)
+
+
+def _check_node_count(nodes: Mapping[str, Any], count: int) -> None:
+    """Check that so many nodes have a main node and a container each."""
+    if count not in NODE_COUNTS:
+        raise refuse(f"Number of nodes must be between 1 and 1000, but was {count}")
+    if not 0 <= nodes.get("mainNode", -1) < count:
+        raise refuse(f"Main node index must be less than the number of nodes {count}")
+    covered: set[int] = set()
+    for node_range in nodes["nodeRangeProperties"]:
+        text = node_range.get("targetNodes") or ""
+        try:
+            targets = target_range(text, count)
+        except ValueError:
+            raise refuse(f"Target nodes {text} are not a range of {count} nodes") from None
+        if targets[-1] >= count:
+            raise refuse(f"Target nodes {text} exceed the number of nodes {count}")
+        covered.update(targets)
+    if missing := sorted(set(range(count)) - covered):
+        raise refuse(f"Node ranges must account for all nodes, but node {missing[0]} is in none")
+
+
+def _check_container(container: Mapping[str, Any], platforms: list[str]) -> None:
+    if not container.get("image"):
+        raise refuse("Container image should not be null or empty")
+    _check_platform(container, platforms)
+    check_environment(container)
+    check_resources(container, platforms)
+
+
+def _check_overrides(
+    container: Mapping[str, Any], overrides: Mapping[str, Any], platforms: list[str]
+) -> None:
+    _check_platform(overrides, platforms)
+    check_environment(overrides)
+    check_resources(merge(container, overrides), platforms)
 
 
 def check_environment(container: Mapping[str, Any]) -> None:
@@ -200,7 +295,10 @@ def check_reason(request: Mapping[str, Any]) -> None:
 
 def overrides_too_long(request: Mapping[str, Any]) -> bool:
     """Whether ECS will refuse the container overrides of a job that Batch has accepted."""
-    return _size(request.get("containerOverrides") or {}) > MAX_OVERRIDES_BYTES
+    nodes = (request.get("nodeOverrides") or {}).get("nodePropertyOverrides") or []
+    all_overrides = [request, *nodes]
+    sizes = [_size(each.get("containerOverrides") or {}) for each in all_overrides]
+    return max(sizes) > MAX_OVERRIDES_BYTES
 
 
 def _check_platform(container: Mapping[str, Any], platforms: list[str]) -> None:
