@@ -9,7 +9,8 @@ from pathlib import Path
 import pytest
 
 from airflow_flowprovider.local.standalone import Standalone
-from tests.e2e.support import ROOT, Airflow
+from tests.e2e.support import MAX_MAP_LENGTH, ROOT, Airflow
+from tests.servers import PostgreSql
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
@@ -20,7 +21,19 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 
 @pytest.fixture(scope="session")
-def airflow(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Airflow]:
+def database() -> Iterator[dict[str, str]]:
+    """The setting that gives Airflow a PostgreSQL, as in production; without one it has SQLite."""
+    if PostgreSql.programs() is None:
+        yield {}
+        return
+    with PostgreSql() as server:
+        yield {"AIRFLOW__DATABASE__SQL_ALCHEMY_CONN": server.url}
+
+
+@pytest.fixture(scope="session")
+def airflow(
+    tmp_path_factory: pytest.TempPathFactory, database: dict[str, str]
+) -> Iterator[Airflow]:
     """The example flows and those of tests/e2e/flows, in the dags folder of a real Airflow."""
     folder = tmp_path_factory.mktemp("airflow")
     dags = folder / "dags"
@@ -28,10 +41,12 @@ def airflow(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Airflow]:
     for file in (Path(__file__).parent / "flows").glob("*.py"):
         shutil.copy(file, dags)
     extra_env = {
+        **database,
         # A worker that was killed is noticed after 20 s instead of 5 minutes.
         "AIRFLOW__SCHEDULER__TASK_INSTANCE_HEARTBEAT_TIMEOUT": "20",
         "AIRFLOW__SCHEDULER__TASK_INSTANCE_HEARTBEAT_TIMEOUT_DETECTION_INTERVAL": "5",
         "AIRFLOW__FLOWPROVIDER__SYNC_WINDOW": "3",
+        "AIRFLOW__CORE__MAX_MAP_LENGTH": str(MAX_MAP_LENGTH),
     }
     with Standalone(dags, folder / "state", extra_env=extra_env) as standalone:
         yield Airflow(standalone, dags)

@@ -9,6 +9,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Mapping
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 from urllib.error import HTTPError
@@ -16,11 +17,15 @@ from urllib.parse import quote
 from urllib.request import Request, urlopen
 
 import boto3
+import psycopg2
+from psycopg2.extras import register_default_json, register_default_jsonb
 
 from airflow_flowprovider.local.standalone import Standalone
 
 ROOT = Path(__file__).parents[2]
 ENDED = {"success", "failed"}
+#: How many splits of a foreach this Airflow maps at most; the default is 1024.
+MAX_MAP_LENGTH = 6
 
 
 def until(what: str, check: Callable[[], Any], seconds: float = 120, every: float = 0.3) -> Any:
@@ -64,7 +69,12 @@ class Airflow:
         return str(self.call("POST", f"/dags/{dag}/dagRuns", body)["dag_run_id"])
 
     def dag_ids(self) -> set[str]:
-        return {dag["dag_id"] for dag in self.call("GET", "/dags?limit=100")["dags"]}
+        found: set[str] = set()
+        while True:
+            page = self.call("GET", f"/dags?limit=100&offset={len(found)}")
+            found |= {dag["dag_id"] for dag in page["dags"]}
+            if len(found) >= page["total_entries"]:
+                return found
 
     def run_state(self, dag: str, run: str) -> str:
         return str(self.call("GET", f"/dags/{dag}/dagRuns/{quote(run)}")["state"])
@@ -140,10 +150,18 @@ class Airflow:
         ).stdout
 
     def sql(self, query: str, *values: Any) -> list[tuple[Any, ...]]:
-        """Rows of Airflow's metadata database."""
-        path = Path(self.standalone.env["AIRFLOW_HOME"]) / "airflow.db"
-        with sqlite3.connect(f"file:{path}?mode=ro", uri=True, timeout=30) as connection:
-            return connection.execute(query, values).fetchall()
+        """Rows of Airflow's metadata database; ``?`` stands for a value, JSON is text."""
+        url = self.standalone.env.get("AIRFLOW__DATABASE__SQL_ALCHEMY_CONN")
+        if url is None:
+            path = Path(self.standalone.env["AIRFLOW_HOME"]) / "airflow.db"
+            with sqlite3.connect(f"file:{path}?mode=ro", uri=True, timeout=30) as connection:
+                return connection.execute(query, values).fetchall()
+        with closing(psycopg2.connect(url.replace("+psycopg2", ""))) as connection:
+            for register in (register_default_json, register_default_jsonb):
+                register(connection, loads=str)
+            with connection.cursor() as cursor:
+                cursor.execute(query.replace("%", "%%").replace("?", "%s"), values)
+                return list(cursor.fetchall())
 
     def client(self, service: str) -> Any:
         """A boto3 client of the embedded AWS."""
