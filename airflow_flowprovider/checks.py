@@ -5,10 +5,12 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
+from airflow_flowprovider.config import ProviderConfig
 from airflow_flowprovider.dag_params import is_missing
 from airflow_flowprovider.mapping import unsupported
 from airflow_flowprovider.placeholders import is_placeholder
 from airflow_flowprovider.project import deployed_project
+from flowsdk.aws_batch.objections import job_problems
 from flowsdk.decorators.settings import flow_schedule
 from flowsdk.decorators.trigger import triggers_of
 from flowsdk.exception import ParameterError
@@ -19,14 +21,22 @@ if TYPE_CHECKING:
     from flowsdk.graph import FlowGraph
 
 
-def problems_of(flow: type, graph: FlowGraph) -> list[Problem]:
+def problems_of(
+    flow: type, graph: FlowGraph, config: ProviderConfig | None = None
+) -> list[Problem]:
     """What is wrong with a flow, first its graph; empty if it can be compiled.
 
     Args:
         flow: The flow class.
         graph: Its graph, which may be ill-formed.
+        config: The provider's settings, where they have been read already.
     """
-    return [*check(graph), *unsupported(graph), *_parameter_problems(flow, graph)]
+    return [
+        *check(graph),
+        *unsupported(graph),
+        *_parameter_problems(flow, graph),
+        *job_problems(flow, graph, (config or ProviderConfig.load()).batch_defaults),
+    ]
 
 
 def _parameter_problems(flow: type, graph: FlowGraph) -> Iterator[Problem]:

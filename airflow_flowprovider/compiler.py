@@ -63,11 +63,11 @@ def compile_flow(flow: type[FlowSpec], **dag_kwargs: Any) -> DAG:
     """As :func:`flow_dag`, for whoever registers the DAG himself."""
     mark_deployed(flow)
     graph = graph_of(flow)
-    problems = problems_of(flow, graph)
+    config = ProviderConfig.load()
+    problems = problems_of(flow, graph, config)
     if problems:
         raise FlowLintError(problems)
     # Otherwise leaving the `with` block would register it, whoever asked for it.
-    config = ProviderConfig.load()
     arguments = _dag_arguments(flow, graph, dag_kwargs, config)
     with DAG(**{"auto_register": False, **arguments}) as dag:
         _Tasks(flow, graph, config, dag.dag_id).add()

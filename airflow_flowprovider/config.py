@@ -6,10 +6,11 @@ does not import Airflow.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from flowsdk.aws_batch.definition import BatchDefaults
+from flowsdk.aws_batch.definition import BatchDefaults, read_gpu_queues
 
 SECTION = "flowprovider"
 #: Type of the connections that say where flows keep their data besides how to reach AWS.
@@ -43,6 +44,18 @@ CONFIG_OPTIONS: dict[str, dict[str, Any]] = {
     ),
     "region_name": _option("AWS region; empty for the connection's.", "", example="eu-central-1"),
     "job_queue": _option("Job queue of steps that name none.", "", example="flows"),
+    "gpu_queues": _option(
+        "JSON of GPU type and the job queue whose hosts have it: the queue of steps with "
+        "@resources(gpu_type=…). A job cannot ask AWS Batch for a type.",
+        "",
+        example='{"A10G": "flows-a10g", "H100": "flows-h100"}',
+    ),
+    "fargate_queues": _option(
+        "Job queues that run on Fargate, separated by commas. What a step in one of them asks for is "
+        "checked when its DAG is parsed; in others only when its job is launched.",
+        "",
+        example="flows-fargate",
+    ),
     "image": _option(
         "Container image of steps that name none. It needs Python, boto3, cloudpickle and zstandard.",
         "",
@@ -113,6 +126,8 @@ class ProviderConfig:
     sync_window: float
     trigger_hold: float
     poll_interval_min: float
+    gpu_queues: Mapping[str, str]
+    fargate_queues: tuple[str, ...]
     poll_interval_max: float
     infrastructure_retries: int
     project_branch: str
@@ -131,6 +146,7 @@ class ProviderConfig:
         # defaults of ours.
         def read(name: str) -> Any:
             default = CONFIG_OPTIONS[name]["default"]
+            UsageError: ``gpu_queues`` is malformed.
             kind = CONFIG_OPTIONS[name]["type"]
             if kind == "float":
                 return conf.getfloat(SECTION, name, fallback=float(default))
@@ -138,7 +154,12 @@ class ProviderConfig:
                 return conf.getint(SECTION, name, fallback=int(default))
             return conf.get(SECTION, name, fallback=default) or None
 
-        return cls(**{name: read(name) for name in CONFIG_OPTIONS})
+        values = {name: read(name) for name in CONFIG_OPTIONS}
+        queues = (queue.strip() for queue in (values["fargate_queues"] or "").split(","))
+        values["fargate_queues"] = tuple(queue for queue in queues if queue)
+        where = f"[{SECTION}] gpu_queues"
+        values["gpu_queues"] = read_gpu_queues(values["gpu_queues"], where)
+        return cls(**values)
 
     @property
     def batch_defaults(self) -> BatchDefaults:
@@ -149,3 +170,5 @@ class ProviderConfig:
             job_role=self.job_role_arn,
             execution_role=self.execution_role_arn,
         )
+            gpu_queues=self.gpu_queues,
+            fargate_queues=self.fargate_queues,

@@ -192,7 +192,7 @@ class Launcher:
 
     @property
     def _queue(self) -> str | None:
-        return self._settings.queue or self._defaults.queue
+        return self._defaults.queue_of(self._settings)
 
     def _end_predecessors(self, spec: TaskSpec) -> None:
         """End jobs from before the task was cleared that are still there.

@@ -405,7 +405,7 @@ def _job_overview(settings: StepSettings, config: ProviderConfig) -> dict[str, A
     """What people look for in the UI; the same at every parse."""
     overview = {
         "image": settings.image or config.image,
-        "queue": settings.queue or config.job_queue,
+        "queue": config.batch_defaults.queue_of(settings),
         "vcpu": settings.cpu,
         "memory_mib": settings.memory_mib,
         "gpu": settings.gpu,

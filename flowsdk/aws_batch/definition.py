@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Sequence
-from dataclasses import dataclass
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from typing import Any, Literal
 
 from flowsdk.decorators.settings import StepSettings
 from flowsdk.document import canonical_json
-from flowsdk.exception import BatchError
+from flowsdk.exception import BatchError, UsageError
 
 Platform = Literal["EC2", "FARGATE"]
 #: Registration demands amounts; those of the job override them. Valid on Fargate too.
@@ -25,12 +26,51 @@ class BatchDefaults:
         image: Container image.
         job_role: Role of the code in the container.
         execution_role: Role that starts the container.
+        gpu_queues: GPU type → the job queue whose hosts have it.
+        fargate_queues: Job queues that are known to run on Fargate; of others AWS is asked.
     """
 
     queue: str | None = None
     image: str | None = None
     job_role: str | None = None
     execution_role: str | None = None
+    gpu_queues: Mapping[str, str] = field(default_factory=dict)
+    fargate_queues: tuple[str, ...] = ()
+
+    def queue_of(self, settings: StepSettings) -> str | None:
+        """The job queue of a step; None if none is configured.
+
+        A job cannot ask for a GPU of one type, only for one of a queue whose hosts have it.
+        """
+        if settings.queue or not settings.gpu_type:
+            return settings.queue or self.queue
+        return self.gpu_queues.get(settings.gpu_type)
+
+    def platform_of(self, settings: StepSettings) -> Platform | None:
+        """What a step's job runs on, as far as that is configured."""
+        return "FARGATE" if self.queue_of(settings) in self.fargate_queues else None
+
+
+def read_gpu_queues(text: str | None, where: str) -> dict[str, str]:
+    """GPU type → job queue, from JSON such as ``{"A10G": "queue-a10g"}``; empty for no text.
+
+    Args:
+        text: The JSON.
+        where: What has it, for messages.
+
+    Raises:
+        UsageError: It is anything else.
+    """
+    try:
+        found = json.loads(text or "{}")
+    except ValueError:
+        found = None
+    if not isinstance(found, dict) or not all(isinstance(v, str) and v for v in found.values()):
+        raise UsageError(
+            f"GPU queues ({where}): found {text!r}, expected JSON that says for each GPU type which "
+            f'job queue has it, such as {{"A10G": "queue-a10g"}}.'
+        )
+    return found
 
 
 def job_definition(
@@ -48,12 +88,19 @@ def job_definition(
         platform: What the job queue runs on.
 
     Raises:
-        BatchError: There is no image, or a volume is malformed.
+        BatchError: There is no image.
     """
+    container = container_of(settings, defaults, platform)
+    if "image" not in container:
+        raise BatchError(
+            f"Container image (step {step!r}): found none, expected one with Python, boto3, "
+            f"cloudpickle and zstandard. "
+            f"Configure a default image, or name one with @batch(image=…)."
+        )
     content: dict[str, Any] = {
         "type": "container",
         "platformCapabilities": [platform],
-        "containerProperties": _container(step, settings, defaults, platform),
+        "containerProperties": container,
         # So that jobs and the ECS tasks under them carry the same cost tags.
         "propagateTags": True,
     }
@@ -61,18 +108,13 @@ def job_definition(
     return {"jobDefinitionName": f"flowsdk-{fingerprint}", **content}
 
 
-def _container(
-    step: str, settings: StepSettings, defaults: BatchDefaults, platform: Platform
+def container_of(
+    settings: StepSettings, defaults: BatchDefaults, platform: Platform
 ) -> dict[str, Any]:
-    image = settings.image or defaults.image
-    if not image:
-        raise BatchError(
-            f"Container image (step {step!r}): found none, expected one with Python, boto3, "
-            f"cloudpickle and zstandard. "
-            f"Configure a default image, or name one with @batch(image=…)."
-        )
-    volumes, mounts = _volumes(step, settings)
+    """The container properties of a step's job definition; arguments as of :func:`job_definition`."""
+    volumes, mounts = _volumes(settings)
     optional = {
+        "image": settings.image or defaults.image,
         "jobRoleArn": settings.job_role or defaults.job_role,
         "executionRoleArn": settings.execution_role or defaults.execution_role,
         "volumes": volumes,
@@ -86,12 +128,22 @@ def _container(
         optional["networkConfiguration"] = {"assignPublicIp": "ENABLED"}
         if settings.ephemeral_storage_gib:
             optional["ephemeralStorage"] = {"sizeInGiB": settings.ephemeral_storage_gib}
-    return {
-        "image": image,
+    container = {
         "command": ["true"],
         "resourceRequirements": list(_PLACEHOLDER_RESOURCES),
         **{key: value for key, value in optional.items() if value},
     }
+    return _merged(container, settings.container_properties)
+
+
+def _merged(base: Mapping[str, Any], given: Mapping[str, Any]) -> dict[str, Any]:
+    """Dicts key by key, at any depth; everything else, lists too, replaces what was there."""
+    merged = dict(base)
+    for key, value in given.items():
+        before = merged.get(key)
+        both = isinstance(before, Mapping) and isinstance(value, Mapping)
+        merged[key] = _merged(before, value) if both else value  # type: ignore[arg-type]
+    return merged
 
 
 def _linux_parameters(settings: StepSettings) -> dict[str, Any]:
@@ -125,9 +177,7 @@ def _log_configuration(settings: StepSettings) -> dict[str, Any]:
     }
 
 
-def _volumes(
-    step: str, settings: StepSettings
-) -> tuple[list[dict[str, Any]], list[dict[str, Any]]]:
+def _volumes(settings: StepSettings) -> tuple[list[dict[str, Any]], list[dict[str, Any]]]:
     volumes: list[dict[str, Any]] = []
     mounts: list[dict[str, Any]] = []
 
@@ -137,19 +187,10 @@ def _volumes(
         mounts.append({"sourceVolume": name, "containerPath": path, "readOnly": False})
 
     for text in settings.host_volumes:
-        on_host, inside = _pair(step, "host_volumes", text, text)
-        add({"host": {"sourcePath": on_host}}, inside)
+        on_host, _, inside = text.partition(":")
+        add({"host": {"sourcePath": on_host}}, inside or on_host)
     for text in settings.efs_volumes:
-        file_system, inside = _pair(step, "efs_volumes", text, f"/mnt/{text}")
+        file_system, _, inside = text.partition(":")
         encrypted = {"fileSystemId": file_system, "transitEncryption": "ENABLED"}
-        add({"efsVolumeConfiguration": encrypted}, inside)
+        add({"efsVolumeConfiguration": encrypted}, inside or f"/mnt/{file_system}")
     return volumes, mounts
-
-
-def _pair(step: str, name: str, text: str, default: str) -> Sequence[str]:
-    parts = text.split(":") if ":" in text else [text, default]
-    if len(parts) != 2 or not all(parts) or not parts[1].startswith("/"):
-        raise BatchError(
-            f"@batch({name}=…) (step {step!r}): found {text!r}, expected 'source:/in/container'."
-        )
-    return parts

@@ -6,13 +6,14 @@ import os
 import time
 from collections.abc import Callable, Collection, Mapping
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
-from flowsdk.aws_batch.definition import BatchDefaults
+from flowsdk.aws_batch.definition import BatchDefaults, read_gpu_queues
 from flowsdk.aws_batch.jobs import BatchJobs
-from flowsdk.aws_batch.launching import settle, submit_task
+from flowsdk.aws_batch.launching import platform_of, settle, submit_task
 from flowsdk.aws_batch.logs import LogReader, container_log
+from flowsdk.aws_batch.objections import refuse
 from flowsdk.aws_batch.state import JobState
 from flowsdk.datastore import FlowDatastore
 from flowsdk.decorators.settings import StepSettings
@@ -39,6 +40,7 @@ def defaults_from(environment: Mapping[str, str]) -> BatchDefaults:
     prefix = "FLOWSDK_BATCH_"
     return BatchDefaults(
         queue=environment.get(f"{prefix}QUEUE") or None,
+        gpu_queues=read_gpu_queues(environment.get(f"{prefix}GPU_QUEUES"), f"{prefix}GPU_QUEUES"),
         image=environment.get(f"{prefix}IMAGE") or None,
         job_role=environment.get(f"{prefix}JOB_ROLE") or None,
         execution_role=environment.get(f"{prefix}EXECUTION_ROLE") or None,
@@ -86,12 +88,26 @@ class BatchLauncher:
     def __len__(self) -> int:
         return len(self._out)
 
+    def check(self, steps: Mapping[str, StepSettings]) -> None:
+        """See to it, before a run begins, that AWS Batch will take the jobs of some steps.
+
+        Raises:
+            BatchError: With all that it would refuse.
+        """
+        errors = []
+        for step, settings in steps.items():
+            try:
+                platform = platform_of(self._jobs, settings, self._defaults)
+                refuse(step, settings, self._defaults, platform)
+            except BatchError as error:
+                errors.append(str(error))
+        if errors:
+            raise BatchError("\n".join(errors))
+
     def launch(self, spec: TaskSpec, settings: StepSettings) -> str:
         """Submit a job; its id as people see it."""
-        if not (settings.queue or self._defaults.queue):
-            queue = self._jobs.first_enabled_queue()
-            given = self._defaults
-            self._defaults = BatchDefaults(queue, given.image, given.job_role, given.execution_role)
+        if not self._defaults.queue_of(settings):
+            self._defaults = replace(self._defaults, queue=self._jobs.first_enabled_queue())
         job_id = submit_task(self._jobs, self._store, spec, settings, self._defaults)
         log = LogReader(self._store, spec.run, spec.ref)
         self._out[job_id] = _Job(spec, time.monotonic(), log)

@@ -9,6 +9,7 @@ from datetime import datetime, timezone
 from flowsdk.aws_batch.definition import BatchDefaults, Platform, job_definition
 from flowsdk.aws_batch.jobs import BatchJobs
 from flowsdk.aws_batch.names import job_name
+from flowsdk.aws_batch.objections import refuse
 from flowsdk.aws_batch.state import JobState, failure
 from flowsdk.aws_batch.submission import submission
 from flowsdk.datastore import FlowDatastore
@@ -68,7 +69,8 @@ def submit_tasks(
     Raises:
         BatchError: Something is not configured, or AWS refuses the job.
     """
-    platform = _platform(jobs, settings, defaults)
+    platform = platform_of(jobs, settings, defaults)
+    refuse(specs[0].step, settings, defaults, platform)
     definition = job_definition(specs[0].step, settings, defaults, platform)
     request = submission(
         name,
@@ -123,9 +125,12 @@ def _iso(milliseconds: int) -> str:
     return datetime.fromtimestamp(milliseconds / 1000, timezone.utc).isoformat()
 
 
-def _platform(jobs: BatchJobs, settings: StepSettings, defaults: BatchDefaults) -> Platform:
-    """Fargate demands an execution role: without one there is no need to ask what the queue is."""
-    queue = settings.queue or defaults.queue
+def platform_of(jobs: BatchJobs, settings: StepSettings, defaults: BatchDefaults) -> Platform:
+    """What a step's job will run on; AWS is asked only where it is not known anyway."""
+    if known := defaults.platform_of(settings):
+        return known
+    queue = defaults.queue_of(settings)
+    # Fargate demands an execution role: without one it is something else.
     if queue and (settings.execution_role or defaults.execution_role):
         return jobs.platform(queue)
     return "EC2"

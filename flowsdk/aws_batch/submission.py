@@ -6,6 +6,7 @@ import math
 import re
 from typing import Any
 
+from flowsdk.aws_batch import fargate
 from flowsdk.aws_batch.definition import BatchDefaults, Platform
 from flowsdk.decorators.settings import StepSettings
 from flowsdk.exception import BatchError
@@ -65,7 +66,7 @@ def submission(
     Raises:
         BatchError: There is no job queue.
     """
-    queue = settings.queue or defaults.queue
+    queue = defaults.queue_of(settings)
     if not queue:
         raise BatchError(
             f"Job queue (step {spec.step!r}): found none, expected the name of one. Configure a "
@@ -91,6 +92,10 @@ def submission(
     }
     if size > 1:
         request["arrayProperties"] = {"size": size}
+    if settings.share_identifier:
+        request["shareIdentifier"] = settings.share_identifier
+    if settings.scheduling_priority is not None:
+        request["schedulingPriorityOverride"] = settings.scheduling_priority
     if settings.timeout_seconds:
         seconds = math.ceil(settings.timeout_seconds) + _TIMEOUT_SLACK_SECONDS
         request["timeout"] = {"attemptDurationSeconds": max(_MIN_TIMEOUT_SECONDS, seconds)}
@@ -105,8 +110,12 @@ def _environment(settings: StepSettings) -> dict[str, str]:
 
 def resource_requirements(settings: StepSettings, platform: Platform) -> list[dict[str, str]]:
     """What a step asks for, as Batch spells it. EC2 sells whole vCPUs only; Fargate fractions."""
-    cpu = settings.cpu if platform == "FARGATE" else math.ceil(settings.cpu)
-    amounts = {"VCPU": f"{cpu:g}", "MEMORY": str(settings.memory_mib)}
+    cpu, memory = settings.cpu, math.ceil(settings.memory_mib * settings.oom_factor**settings.ooms)
+    if platform == "EC2":
+        cpu = math.ceil(cpu)
+    elif memory > settings.memory_mib:
+        cpu, memory = fargate.fitting(cpu, memory)
+    amounts = {"VCPU": f"{cpu:g}", "MEMORY": str(memory)}
     if settings.gpu:
         amounts["GPU"] = str(settings.gpu)
     return [{"type": kind, "value": value} for kind, value in amounts.items()]
@@ -124,8 +133,8 @@ def _tags(spec: TaskSpec, settings: StepSettings, size: int) -> dict[str, str]:
         "step": spec.step,
         "task": spec.task if size == 1 else f"{spec.task} and {size - 1} more",
         "user": spec.user,
+        "project": spec.facts.get("project_name", ""),
+        "branch": spec.facts.get("branch_name", ""),
     }
-    return {
-        tag_value(key)[: _TAG_CHARACTERS // 2]: tag_value(value)
-        for key, value in {**settings.tags, **own}.items()
-    }
+    # What users give is valid already; of ours, AWS may not take every character.
+    return {**settings.tags, **{key: tag_value(value) for key, value in own.items() if value}}

@@ -73,9 +73,9 @@ def unfinished(
         run_id: Only those of this run.
         user: Only those of runs of this user.
     """
-    default = defaults_from(os.environ).queue
-    chosen = [step_settings(flow, node.name, args.decorators).queue for node in graph_of(flow)]
-    queues = {queue or default or jobs.first_enabled_queue() for queue in chosen}
+    defaults = defaults_from(os.environ)
+    steps = [step_settings(flow, node.name, args.decorators) for node in graph_of(flow)]
+    queues = {defaults.queue_of(step) or jobs.first_enabled_queue() for step in steps}
     wanted = {"flow": flow.__name__, "run": run_id, "user": user}
     tags = {name: tag_value(value) for name, value in wanted.items() if value}
     found: list[JobState] = []

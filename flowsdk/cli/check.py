@@ -10,8 +10,9 @@ from functools import partial
 
 from flowsdk import lint
 from flowsdk.decorators.settings import step_settings
-from flowsdk.exception import FlowException, FlowLintError
+from flowsdk.exception import DecoratorError, FlowException, FlowLintError
 from flowsdk.flow import FlowSpec, graph_of
+from flowsdk.graph import FlowGraph
 from flowsdk.parameters import collect_parameters
 
 
@@ -50,6 +51,7 @@ def validate(flow: type[FlowSpec], *, quiet: bool) -> None:
             lambda: lint.validate(graph),
             lambda: collect_parameters(flow),
             *(partial(step_settings, flow, node.name) for node in graph),
+            partial(_check_jobs, flow, graph),
         ]
     )
     if len(errors) == 1:
@@ -58,6 +60,18 @@ def validate(flow: type[FlowSpec], *, quiet: bool) -> None:
         raise FlowLintError([problem for error in errors for problem in _problems(error)])
     if not quiet:
         sys.stderr.write("    The graph looks good!\n")
+
+
+def _check_jobs(flow: type[FlowSpec], graph: FlowGraph) -> None:
+    """What AWS Batch would refuse whatever is configured."""
+    from flowsdk.aws_batch.objections import job_problems
+
+    try:
+        problems = list(job_problems(flow, graph))
+    except DecoratorError:
+        return  # that of a step, which is reported as such
+    if problems:
+        raise FlowLintError(problems)
 
 
 def _errors(checks: Iterable[Callable[[], object]]) -> list[FlowException]:

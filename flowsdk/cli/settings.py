@@ -51,6 +51,7 @@ SETTINGS = (
             "user:NAME)"),
     Setting("FLOWSDK_USER", "who runs flows (default: the login name)", ("METAFLOW_USER",)),
     Setting("FLOWSDK_BATCH_QUEUE", "AWS Batch job queue (default: the first that is enabled)"),
+    Setting("FLOWSDK_BATCH_GPU_QUEUES", "JSON of GPU type → job queue, for @resources(gpu_type=…)"),
     Setting("FLOWSDK_BATCH_IMAGE", "container image of jobs (default: python:<version>)"),
     Setting("FLOWSDK_BATCH_JOB_ROLE", "IAM role that jobs have"),
     Setting("FLOWSDK_BATCH_EXECUTION_ROLE", "IAM role that starts jobs, where Batch needs one"),

@@ -2,11 +2,21 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from typing import Any, ClassVar
 
 from flowsdk.decorators.base import StepDecorator
 from flowsdk.decorators.resources import check_amounts
+
+#: https://docs.aws.amazon.com/batch/latest/APIReference/API_SubmitJob.html
+_SHARE_IDENTIFIER = re.compile(r"[A-Za-z0-9]{1,255}\*?")
+_MAX_PRIORITY = 9999
+#: Of the 50 tags that a job may have, those left beside our own; how long a key and a value may be,
+#: and of what. https://docs.aws.amazon.com/batch/latest/userguide/using-tags.html
+_MAX_TAGS = 40
+_TAG_KEY = re.compile(r"(?!aws:)[\w +=.:/@-]{1,128}", re.IGNORECASE)
+_TAG_VALUE = re.compile(r"[\w +=.:/@-]{0,256}")
 
 
 class Batch(StepDecorator):
@@ -33,7 +43,14 @@ class Batch(StepDecorator):
         privileged: Give the container root rights on its host. Default False.
         host_volumes: ``["/on/host:/in/container", …]``, or one path for both.
         efs_volumes: ``["fs-id:/in/container", …]``.
-        aws_batch_tags: Tags of the job.
+        aws_batch_tags: Tags of the job, at most 40.
+        share_identifier: Whose share of a queue with a scheduling policy the job takes; such a queue
+            demands one, others refuse it.
+        scheduling_priority: 0 to 9999, of jobs with one share identifier; the highest comes first.
+        container_properties: Whatever else AWS Batch takes, as in ``containerProperties`` of its
+            RegisterJobDefinition: ``{"ulimits": [{"name": "nofile", "softLimit": 4096, "hardLimit":
+            4096}]}``. Merged into what the other arguments say: dicts key by key at any depth;
+            everything else, lists too, replaces what was there.
         array: Under Airflow, run all splits of the outermost foreach around the step as AWS Batch
             array jobs: one task instance for each step, not one for each split. Default False.
         inferentia: Number of AWS Inferentia or Trainium chips.
@@ -65,6 +82,9 @@ class Batch(StepDecorator):
         "host_volumes": (),
         "efs_volumes": (),
         "aws_batch_tags": {},
+        "share_identifier": None,
+        "scheduling_priority": None,
+        "container_properties": {},
         "array": False,
         "inferentia": None,
         "trainium": None,
@@ -76,8 +96,9 @@ class Batch(StepDecorator):
         """Amounts must be numbers and paths absolute; lists and tags may be given as text too."""
         a = self.attributes
         check_amounts(self, positive=("cpu", "memory"), whole=("memory",))
-        amounts = ("gpu", "shared_memory", "max_swap", "swappiness", "tmpfs_size")
-        check_amounts(self, whole=(*amounts, "ephemeral_storage", "inferentia", "trainium", "efa"))
+        amounts: tuple[str, ...] = ("gpu", "shared_memory", "max_swap", "swappiness", "tmpfs_size")
+        amounts += ("ephemeral_storage", "inferentia", "trainium", "efa", "scheduling_priority")
+        check_amounts(self, whole=amounts)
         if a["inferentia"] is not None and a["trainium"] is not None:
             raise self.error("found both inferentia and trainium, which are one. Remove one.")
         if a["executable"] is not None and (
@@ -99,7 +120,40 @@ class Batch(StepDecorator):
         for option in a["log_options"]:
             if ":" not in option:
                 raise self.error(f"log_options has {option!r}, expected 'key:value'.")
+        for key in ("host_volumes", "efs_volumes"):
+            self._check_volumes(key)
         a["aws_batch_tags"] = self._tags()
+        self._check_share()
+        if not isinstance(a["container_properties"], Mapping):
+            raise self.error(
+                f"container_properties={a['container_properties']!r}, expected a dict such as "
+                f"{{'user': 'nobody'}}."
+            )
+
+    def _check_volumes(self, key: str) -> None:
+        for text in self.attributes[key]:
+            source, colon, inside = text.partition(":")
+            if not source or (colon and (not inside.startswith("/") or ":" in inside)):
+                raise self.error(f"{key} has {text!r}, expected 'source:/in/container'.")
+
+    def _check_share(self) -> None:
+        share, priority = (
+            self.attributes["share_identifier"],
+            self.attributes["scheduling_priority"],
+        )
+        if share is not None and not (
+            isinstance(share, str) and _SHARE_IDENTIFIER.fullmatch(share)
+        ):
+            raise self.error(f"share_identifier={share!r}, expected up to 255 letters and digits.")
+        if priority is None:
+            return
+        if float(priority) > _MAX_PRIORITY:
+            raise self.error(f"scheduling_priority={priority!r}, expected 0 to {_MAX_PRIORITY}.")
+        if share is None:
+            raise self.error(
+                "found scheduling_priority without share_identifier, expected both: it orders the "
+                "jobs of one share."
+            )
 
     def _texts(self, key: str) -> tuple[str, ...]:
         value = self.attributes[key] or ()
@@ -117,7 +171,17 @@ class Batch(StepDecorator):
             tags = dict(str(tag).split("=", 1) for tag in tags)
         if not isinstance(tags, dict):
             raise self.error(f"aws_batch_tags={tags!r}, expected a dict, or a list of 'key=value'.")
-        return {str(key): str(value) for key, value in tags.items()}
+        if len(tags) > _MAX_TAGS:
+            raise self.error(f"aws_batch_tags has {len(tags)} tags, expected at most {_MAX_TAGS}.")
+        found = {str(key): str(value) for key, value in tags.items()}
+        for key, value in found.items():
+            if not _TAG_KEY.fullmatch(key) or not _TAG_VALUE.fullmatch(value):
+                raise self.error(
+                    f"aws_batch_tags has {key!r}: {value!r}, expected letters, digits, spaces and "
+                    f"any of '+-=._:/@', a key of 1 to 128 that does not begin with 'aws:', and a "
+                    f"value of up to 256."
+                )
+        return found
 
 
 batch = Batch.decorate

@@ -42,11 +42,16 @@ class StepSettings:
         host_volumes: ``/on/host[:/in/container]`` each.
         efs_volumes: ``fs-id[:/in/container]`` each.
         tags: Of the job.
+        share_identifier: Whose share of the queue it takes, or None.
+        scheduling_priority: 0 to 9999 within that share, or None.
+        container_properties: What of a job definition's container the step's author says himself.
         neuron: Number of AWS Inferentia or Trainium chips.
         efa: Number of Elastic Fabric Adapters.
         executable: Python in the container.
         retry_times: How many times user code may fail before the task does.
         retry_delay_minutes: Wait before each retry.
+        oom_factor: By how much the memory grows each time that a task has run out of it.
+        ooms: How often the task to be launched has.
         timeout_seconds: Or None for no limit.
         environment: Environment variables of the task.
         on_batch: Whether the step has ``@batch``.
@@ -75,11 +80,16 @@ class StepSettings:
     host_volumes: tuple[str, ...] = ()
     efs_volumes: tuple[str, ...] = ()
     tags: Mapping[str, str] = field(default_factory=dict)
+    share_identifier: str | None = None
+    scheduling_priority: int | None = None
+    container_properties: Mapping[str, Any] = field(default_factory=dict)
     neuron: int = 0
     efa: int = 0
     executable: str = "python3"
     retry_times: int = 0
     retry_delay_minutes: float = 2
+    oom_factor: float = 1
+    ooms: int = 0
     timeout_seconds: int | None = None
     environment: Mapping[str, str] = field(default_factory=dict)
     on_batch: bool = False
@@ -111,6 +121,7 @@ def step_settings(flow: type, step: str, extra: Sequence[StepDecorator] = ()) ->
         **_container(attributes.get("batch", {}), amounts["memory_mib"]),
         retry_times=retry.get("times", 0),
         retry_delay_minutes=retry.get("minutes_between_retries", 2),
+        oom_factor=retry.get("on_oom") or 1,
         timeout_seconds=timeout.total_seconds if isinstance(timeout, Timeout) else None,
         environment={key: str(value) for key, value in variables.items()},
         on_batch="batch" in found,
@@ -176,6 +187,9 @@ def _container(batch: Mapping[str, Any], memory_mib: int) -> dict[str, Any]:
         "host_volumes": batch["host_volumes"],
         "efs_volumes": batch["efs_volumes"],
         "tags": batch["aws_batch_tags"],
+        "share_identifier": batch["share_identifier"],
+        "scheduling_priority": whole("scheduling_priority"),
+        "container_properties": batch["container_properties"],
         "array": bool(batch["array"]),
         "neuron": whole("inferentia") or whole("trainium") or 0,
         "efa": whole("efa") or 0,

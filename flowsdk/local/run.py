@@ -193,7 +193,9 @@ class LocalRun:
     def _batch_launcher(self, on_lines: OnLines) -> Launcher:
         from flowsdk.aws_batch.launcher import BatchLauncher
 
-        return BatchLauncher(self.store, on_lines)
+        launcher = BatchLauncher(self.store, on_lines)
+        launcher.check({name: s for name, s in self.settings.items() if s.on_batch})
+        return launcher
 
 
 def _check_batch(graph: FlowGraph, on_batch: Sequence[str], root: str) -> None:

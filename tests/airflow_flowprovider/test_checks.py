@@ -1,7 +1,9 @@
 from __future__ import annotations
 
+import pytest
+
 from airflow_flowprovider.checks import problems_of
-from flowsdk import FlowSpec, Parameter, schedule, step
+from flowsdk import FlowSpec, Parameter, batch, resources, schedule, step
 from flowsdk.graph import FlowGraph
 from flowsdk.lint import Problem
 
@@ -50,3 +52,27 @@ def test_malformed_parameters_are_all_reported() -> None:
     assert [problem.rule for problem in found] == ["parameter", "parameter"]
     for problem, parameter in zip(found, (MalformedFlow.one, MalformedFlow.two), strict=True):
         assert parameter.location in problem.message  # type: ignore[attr-defined]
+
+
+def test_what_aws_batch_would_refuse_is_found_at_parse(monkeypatch: pytest.MonkeyPatch) -> None:
+    class HungryFlow(FlowSpec):
+        @batch(container_properties={"ulimit": []})
+        @step
+        def start(self):
+            self.next(self.end)
+
+        @resources(cpu=1, memory=5000)
+        @step
+        def end(self):
+            pass
+
+    (problem,) = problems(HungryFlow)
+    assert "Did you mean 'ulimits'?" in problem.message
+    monkeypatch.setenv("AIRFLOW__FLOWPROVIDER__JOB_QUEUE", "serverless")
+    monkeypatch.setenv("AIRFLOW__FLOWPROVIDER__FARGATE_QUEUES", "serverless")
+    monkeypatch.setenv("AIRFLOW__FLOWPROVIDER__EXECUTION_ROLE_ARN", "arn:role")
+    found = problems(HungryFlow)
+    assert [problem.rule for problem in found] == ["batch", "resources"]
+    (of_end,) = HungryFlow.end.decorators  # type: ignore[attr-defined]
+    assert f"{found[1].file}:{found[1].line}" == of_end.location
+    assert "The next is cpu=1, memory=5120." in found[1].message

@@ -16,6 +16,8 @@ def test_defaults() -> None:
         aws_conn_id="aws_default",
         region_name=None,
         job_queue=None,
+        gpu_queues={},
+        fargate_queues=(),
         image=None,
         job_role_arn=None,
         execution_role_arn=None,
@@ -30,17 +32,28 @@ def test_defaults() -> None:
 
 
 def test_every_option_can_be_set(monkeypatch: pytest.MonkeyPatch) -> None:
-    for name, option in CONFIG_OPTIONS.items():
-        value = {"float": "1.5", "integer": "7"}.get(option["type"], f"my-{name}")
-        monkeypatch.setenv(f"AIRFLOW__FLOWPROVIDER__{name.upper()}", value)
-    config = ProviderConfig.load()
-    found = {name: getattr(config, name) for name in CONFIG_OPTIONS}
-    assert found == {
-        name: {"float": 1.5, "integer": 7}.get(option["type"], f"my-{name}")
+    own: dict[str, tuple[str, object]] = {
+        "gpu_queues": ('{"A10G": "q-a10g"}', {"A10G": "q-a10g"}),
+        "fargate_queues": (" one, two ,", ("one", "two")),
+    }
+    by_type: dict[str, tuple[str, object]] = {"float": ("1.5", 1.5), "integer": ("7", 7)}
+    values = {
+        name: own.get(name) or by_type.get(option["type"], (f"my-{name}", f"my-{name}"))
         for name, option in CONFIG_OPTIONS.items()
     }
+    for name, (text, _) in values.items():
+        monkeypatch.setenv(f"AIRFLOW__FLOWPROVIDER__{name.upper()}", text)
+    config = ProviderConfig.load()
+    assert {name: getattr(config, name) for name in values} == {
+        name: value for name, (_, value) in values.items()
+    }
     assert config.batch_defaults == BatchDefaults(
-        "my-job_queue", "my-image", "my-job_role_arn", "my-execution_role_arn"
+        "my-job_queue",
+        "my-image",
+        "my-job_role_arn",
+        "my-execution_role_arn",
+        {"A10G": "q-a10g"},
+        ("one", "two"),
     )
 
 

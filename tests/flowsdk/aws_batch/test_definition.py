@@ -4,9 +4,9 @@ from dataclasses import replace
 
 import pytest
 
-from flowsdk.aws_batch.definition import BatchDefaults, job_definition
+from flowsdk.aws_batch.definition import BatchDefaults, job_definition, read_gpu_queues
 from flowsdk.decorators.settings import StepSettings
-from flowsdk.exception import BatchError
+from flowsdk.exception import BatchError, UsageError
 from tests.flowsdk.aws_batch.fakes import check_request
 
 PLAIN = StepSettings()
@@ -100,6 +100,7 @@ def test_what_a_job_can_override_makes_no_new_definition(
         {"log_options": {"a": "b"}},
         {"shared_memory_mib": 1},
         {"swappiness": 0},
+        {"container_properties": {"user": "nobody"}},
     ],
 )
 def test_what_it_cannot_override_does(changed: dict[str, object], defaults: BatchDefaults) -> None:
@@ -113,7 +114,54 @@ def test_without_an_image_there_is_nothing_to_run() -> None:
         job_definition("train", PLAIN, BatchDefaults(queue="q"))
 
 
-@pytest.mark.parametrize("text", ["/a:b", ":/b", "/a:", "a:/b:c"])
-def test_a_malformed_volume_is_named(text: str, defaults: BatchDefaults) -> None:
-    with pytest.raises(BatchError, match=r"host_volumes=.*step 's'.*expected"):
-        job_definition("s", StepSettings(host_volumes=(text,)), defaults)
+def test_what_the_author_says_himself_is_merged(defaults: BatchDefaults) -> None:
+    limits = [{"name": "nofile", "softLimit": 4096, "hardLimit": 4096}]
+    given = {
+        "ulimits": limits,
+        "linuxParameters": {"initProcessEnabled": True, "tmpfs": [{"containerPath": "/x", "size": 1}]},
+        "repositoryCredentials": {"credentialsParameter": "arn:secret"},
+    }  # fmt: skip
+    settings = replace(EVERYTHING, container_properties=given)
+    definition = job_definition("s", settings, defaults)
+    check_request("RegisterJobDefinition", definition)
+    container = definition["containerProperties"]
+    assert container["ulimits"] == limits
+    assert container["linuxParameters"]["initProcessEnabled"] is True
+    assert container["linuxParameters"]["sharedMemorySize"] == 64, "dicts are merged"
+    assert container["linuxParameters"]["tmpfs"] == [{"containerPath": "/x", "size": 1}], "lists not"
+    assert container["repositoryCredentials"] == {"credentialsParameter": "arn:secret"}
+
+
+def test_an_access_point_of_efs_takes_the_place_of_a_volume(defaults: BatchDefaults) -> None:
+    point = {
+        "fileSystemId": "fs-1",
+        "transitEncryption": "ENABLED",
+        "authorizationConfig": {"accessPointId": "fsap-1", "iam": "ENABLED"},
+    }
+    given = {"volumes": [{"name": "volume-0", "efsVolumeConfiguration": point}]}
+    settings = StepSettings(efs_volumes=("fs-1:/shared",), container_properties=given)
+    container = job_definition("s", settings, defaults)["containerProperties"]
+    assert container["volumes"] == given["volumes"]
+    assert container["mountPoints"][0]["containerPath"] == "/shared"
+
+
+@pytest.mark.parametrize(
+    ("settings", "queue"),
+    [
+        (StepSettings(), "q"),
+        (StepSettings(queue="own"), "own"),
+        (StepSettings(gpu=1, gpu_type="A10G"), "q-a10g"),
+        (StepSettings(gpu=1, gpu_type="A10G", queue="own"), "own"),
+        (StepSettings(gpu=1, gpu_type="T4"), None),
+    ],
+)
+def test_a_gpu_type_is_had_through_the_queue(settings: StepSettings, queue: str | None) -> None:
+    assert BatchDefaults(queue="q", gpu_queues={"A10G": "q-a10g"}).queue_of(settings) == queue
+
+
+@pytest.mark.parametrize("text", ["[]", "A10G", '{"A10G": 1}', '{"A10G": ""}'])
+def test_a_map_of_gpu_queues_is_json(text: str) -> None:
+    with pytest.raises(UsageError, match=r"GPU queues \(here\): found .* expected JSON"):
+        read_gpu_queues(text, "here")
+    assert read_gpu_queues(None, "here") == {}
+    assert read_gpu_queues('{"A10G": "q"}', "here") == {"A10G": "q"}

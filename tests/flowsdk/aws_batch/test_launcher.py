@@ -46,9 +46,28 @@ def test_configuration_comes_from_the_environment() -> None:
         "FLOWSDK_BATCH_IMAGE": "i",
         "FLOWSDK_BATCH_JOB_ROLE": "j",
         "FLOWSDK_BATCH_EXECUTION_ROLE": "e",
+        "FLOWSDK_BATCH_GPU_QUEUES": '{"A10G": "g"}',
     }
-    assert defaults_from(given) == BatchDefaults("q", "i", "j", "e")
+    assert defaults_from(given) == BatchDefaults("q", "i", "j", "e", {"A10G": "g"})
     assert defaults_from({"FLOWSDK_BATCH_QUEUE": ""}) == BatchDefaults()
+
+
+def test_what_aws_would_refuse_is_found_before_anything_runs(
+    fake: FakeBatch, launcher: BatchLauncher
+) -> None:
+    fake.platform = "FARGATE"
+    wrong = {
+        "one": StepSettings(gpu=1, gpu_type="A10G"),
+        "two": StepSettings(execution_role="r", privileged=True),
+        "three": StepSettings(),
+    }
+    with pytest.raises(BatchError) as raised:
+        launcher.check(wrong)
+    one, two = str(raised.value).splitlines()
+    assert "@resources (step 'one'): found gpu_type='A10G'" in one
+    assert "@batch (step 'two'): found privileged, which Fargate has not, and queue 'q'" in two
+    launcher.check({"three": StepSettings()})
+    assert not fake.jobs
 
 
 def test_a_task_has_ended_when_its_result_is_there(

@@ -95,8 +95,45 @@ def test_tags_are_what_aws_allows(spec: TaskSpec, defaults: BatchDefaults) -> No
     spec = replace(spec, run="manual__2026-11-21T09:00:00+00:00", user="ada;drop" + "x" * 300)
     settings = StepSettings(tags={"team": "ops", "flow": "not mine to say"})
     tags = request(spec, settings, defaults)["tags"]
+    assert set(tags) == {"team", "flow", "run", "step", "task", "user"}
     assert tags["run"] == spec.run
     assert tags["user"].startswith("ada_drop")
     assert len(tags["user"]) == 256
     assert tags["team"] == "ops"
     assert tags["flow"] == "MyFlow"
+
+
+def test_a_job_of_a_project_says_so(spec: TaskSpec, defaults: BatchDefaults) -> None:
+    facts = {"project_name": "digits", "branch_name": "test.night"}
+    tags = request(replace(spec, facts=facts), StepSettings(), defaults)["tags"]
+    assert (tags["project"], tags["branch"]) == ("digits", "test.night")
+
+
+def test_a_share_of_the_queue_is_asked_for_where_the_step_says_so(
+    spec: TaskSpec, defaults: BatchDefaults
+) -> None:
+    made = request(spec, StepSettings(share_identifier="red", scheduling_priority=0), defaults)
+    assert (made["shareIdentifier"], made["schedulingPriorityOverride"]) == ("red", 0)
+    plain = request(spec, StepSettings(), defaults)
+    assert not {"shareIdentifier", "schedulingPriorityOverride"} & set(plain)
+
+
+@pytest.mark.parametrize(
+    ("ooms", "platform", "amounts"),
+    [
+        (0, "EC2", ("1", "5000")),
+        (1, "EC2", ("1", "7500")),
+        (3, "EC2", ("1", "16875")),
+        (0, "FARGATE", ("1", "5000")),
+        (1, "FARGATE", ("1", "8192")),
+        (2, "FARGATE", ("2", "11264")),
+        (30, "FARGATE", ("32", "249856")),
+    ],
+)
+def test_memory_grows_with_each_time_that_it_ran_out(
+    ooms: int, platform: str, amounts: tuple[str, str], spec: TaskSpec, defaults: BatchDefaults
+) -> None:
+    settings = StepSettings(memory_mib=5000, oom_factor=1.5, ooms=ooms)
+    made = request(spec, settings, defaults, platform=platform)
+    found = {r["type"]: r["value"] for r in made["containerOverrides"]["resourceRequirements"]}
+    assert (found["VCPU"], found["MEMORY"]) == amounts

@@ -198,6 +198,21 @@ def test_an_unknown_step() -> None:
         (lambda: batch(ephemeral_storage=20), "expected 21 to 200"),
         (lambda: batch(tmpfs_path="tmp"), "expected an absolute path"),
         (lambda: batch(host_volumes=[1]), "expected a list of texts"),
+        *(
+            (lambda text=text: batch(host_volumes=[text]), "expected 'source:/in/container'")
+            for text in ("/a:b", ":/b", "/a:", "a:/b:c")
+        ),
+        (lambda: batch(efs_volumes="fs-1:efs"), "efs_volumes has 'fs-1:efs', expected"),
+        (lambda: batch(aws_batch_tags={"aws:x": "1"}), "aws_batch_tags has 'aws:x': '1', expected"),
+        (lambda: batch(aws_batch_tags={"x": "a;b"}), "aws_batch_tags has 'x': 'a;b', expected"),
+        (lambda: batch(aws_batch_tags={"x" * 129: ""}), "a key of 1 to 128"),
+        (lambda: batch(aws_batch_tags={str(n): "" for n in range(41)}), "has 41 tags, expected at"),
+        (lambda: batch(share_identifier="red/1"), "share_identifier='red/1', expected up to 255"),
+        (lambda: batch(share_identifier="a", scheduling_priority=10_000), "expected 0 to 9999"),
+        (lambda: batch(scheduling_priority=1), "scheduling_priority without share_identifier"),
+        (lambda: batch(container_properties=[]), r"container_properties=\[\], expected a dict"),
+        (lambda: retry(on_oom=0.5), "on_oom=0.5, expected a number, 1 or more"),
+        (lambda: retry(on_oom="much"), "on_oom='much', expected a number, 1 or more"),
         (lambda: batch(aws_batch_tags=["a"]), "expected a dict, or a list of 'key=value'"),
         (lambda: resources(gpu=0.5), "gpu=0.5, expected a whole number"),
         (lambda: retry(times=True), "times=True, expected a whole number"),

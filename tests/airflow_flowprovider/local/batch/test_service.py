@@ -221,5 +221,10 @@ def test_a_queue_must_be_enabled_and_a_fair_share_queue_wants_an_identifier(jobs
         jobs.submit("refused", ["true"], jobQueue="off")
     with pytest.raises(ClientError, match="shareIdentifier must be specified"):
         jobs.submit("refused", ["true"], jobQueue="fair")
-    job_id = jobs.submit("shared", ["true"], jobQueue="fair", shareIdentifier="team")
+    with pytest.raises(ClientError, match="shareIdentifier is not applicable"):
+        jobs.submit("refused", ["true"], shareIdentifier="team")
+    share = {"jobQueue": "fair", "shareIdentifier": "team"}
+    with pytest.raises(ClientError, match="priority must be between 0 and 9999, but was 10000"):
+        jobs.submit("refused", ["true"], **share, schedulingPriorityOverride=10_000)
+    job_id = jobs.submit("shared", ["true"], **share, schedulingPriorityOverride=9_999)
     assert jobs.finish(job_id)["status"] == "SUCCEEDED"
