@@ -150,6 +150,7 @@ class _Tasks:
             flow=self._flow,
             step=node.name,
             config=self._config,
+            settings=settings,
             # What waits for the flow waits for this.
             outlets=[flow_asset(self._dag_id)] if not node.next else [],
             retries=settings.retry_times + self._config.infrastructure_retries,

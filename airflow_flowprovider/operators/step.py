@@ -68,6 +68,7 @@ class FlowStepOperator(BaseOperator):
         flow: The flow class.
         step: Name of the step.
         config: The provider's settings, where they have been read already for all of a DAG.
+        settings: What the step's decorators ask for, where that has been read already.
         **kwargs: Of ``BaseOperator``.
     """
 
@@ -82,11 +83,13 @@ class FlowStepOperator(BaseOperator):
         flow: type[FlowSpec],
         step: str,
         config: ProviderConfig | None = None,
+        settings: StepSettings | None = None,
         **kwargs: Any,
     ) -> None:
         super().__init__(**kwargs)
         self.flow = flow
         self.step = step
+        self.settings = settings or step_settings(flow, step)
         self.pathspec = f"{flow.__name__}/{{{{ run_id }}}}/{step}"
         self.job = _job_overview(self.settings, config or ProviderConfig.load())
         self._job_ids: list[str] = []
@@ -102,11 +105,6 @@ class FlowStepOperator(BaseOperator):
     def node(self) -> Node:
         """The step in the graph."""
         return self.graph[self.step]
-
-    @property
-    def settings(self) -> StepSettings:
-        """What the step's decorators ask for."""
-        return step_settings(self.flow, self.step)
 
     @cached_property
     def config(self) -> ProviderConfig:
