@@ -124,6 +124,10 @@ class _PlaceholderModule(ModuleType):
         return _Placeholder(f"{self.__name__}.{name}", self.__name__, self.__dict__["_place"])
 
 
+#: Names of those made; looking through all modules for them takes longer than reading a flow.
+_made: set[str] = set()
+
+
 class PlaceholderFinder(MetaPathFinder, Loader):
     """Asked for a module after all other finders; see the module's description."""
 
@@ -167,6 +171,7 @@ class PlaceholderFinder(MetaPathFinder, Loader):
         """An empty module that has every attribute."""
         module = _PlaceholderModule(spec.name)
         module.__dict__["_place"] = spec.loader_state
+        _made.add(spec.name)
         return module
 
     def exec_module(self, module: ModuleType) -> None:
@@ -183,8 +188,8 @@ def stood_in_for() -> dict[str, str]:
     """The modules that have a placeholder in this process: name → ``file:line`` of their import."""
     return {
         name: module.__dict__["_place"]
-        for name, module in sorted(sys.modules.items())
-        if isinstance(module, _PlaceholderModule)
+        for name in sorted(_made)
+        if isinstance(module := sys.modules.get(name), _PlaceholderModule)
     }
 
 
@@ -207,6 +212,7 @@ def forget() -> None:
     """Remove all placeholders, so that no other file of this process meets them."""
     for name in stood_in_for():
         del sys.modules[name]
+    _made.clear()
 
 
 def _refuse(used: _Placeholder, how: str) -> NoReturn:

@@ -107,7 +107,8 @@ def has_expressions(value: Any) -> bool:
     if _is_expression(value):
         return True
     if isinstance(value, Mapping):
-        return any(has_expressions(key) or has_expressions(v) for key, v in value.items())
+        members = (member for pair in value.items() for member in pair)
+        return any(has_expressions(member) for member in members if type(member) not in _PLAIN)
     if isinstance(value, (list, tuple, set)):
         return any(map(has_expressions, value))
     return False
