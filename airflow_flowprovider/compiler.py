@@ -21,7 +21,7 @@ from airflow_flowprovider.mapping import FlowMapping, ForeachGroup, trigger_rule
 from airflow_flowprovider.operators.labels import LABEL_VARIABLE
 from airflow_flowprovider.operators.step import FlowStepOperator
 from airflow_flowprovider.placeholders import described
-from airflow_flowprovider.project import deployed_project
+from airflow_flowprovider.project import deployed_name, deployed_project
 from flowsdk.decorators.settings import step_settings
 from flowsdk.decorators.trigger import triggers_of
 from flowsdk.exception import FlowLintError, UsageError
@@ -78,7 +78,7 @@ def _dag_arguments(
     flow: type[FlowSpec], graph: FlowGraph, given: Mapping[str, Any], config: ProviderConfig
 ) -> dict[str, Any]:
     project = deployed_project(flow, config)
-    name = project.flow_name(flow.__name__) if project else flow.__name__
+    name = deployed_name(flow, config)
     if given.get("dag_id", name) != name:
         # Runs are stored under the flow's name and the run's id: two DAGs would share them.
         raise UsageError(

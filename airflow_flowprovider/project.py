@@ -11,6 +11,20 @@ from flowsdk.exception import UsageError
 _BRANCH = re.compile(r"prod|(prod|test|user)\.[A-Za-z0-9_-]+")
 
 
+def deployed_name(flow: type, config: ProviderConfig | None = None) -> str:
+    """What a flow is called here: the id of its DAG, and the name under which its runs are stored.
+
+    Args:
+        flow: The flow class.
+        config: The provider's settings; read if left out.
+
+    Raises:
+        UsageError: As :func:`deployed_project`.
+    """
+    project = deployed_project(flow, config)
+    return project.flow_name(flow.__name__) if project else flow.__name__
+
+
 def deployed_project(flow: type, config: ProviderConfig | None = None) -> ProjectSettings | None:
     """The project and branch of a flow; None if it is in no project.
 

@@ -72,10 +72,12 @@ class Current:
             tempdir: A folder that is removed after the task.
             flow: The flow class, for ``graph``.
         """
+        from flowsdk.spec import flow_class
+
         self._facts = {
             **spec.facts,
             "trigger": Trigger(spec.facts["trigger"]) if spec.facts.get("trigger") else None,
-            "flow_name": spec.flow,
+            "flow_name": flow_class(spec.flow),
             "run_id": spec.run,
             "step_name": spec.step,
             "task_id": spec.task,

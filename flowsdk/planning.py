@@ -11,7 +11,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from flowsdk.decorators.project import ProjectSettings
-from flowsdk.spec import ForeachFrame, RunSpec, Splits, TaskRef, TaskSpec
+from flowsdk.spec import ForeachFrame, RunSpec, Splits, TaskRef, TaskSpec, flow_class
 
 if TYPE_CHECKING:
     from flowsdk.decorators.settings import StepSettings
@@ -139,7 +139,7 @@ def task_spec(
         origin_run=run.origin.partition("/")[2] if run.origin else None,
         facts={
             **gang_facts(foreach),
-            **(project.facts(run.flow) if project else {}),
+            **(project.facts(flow_class(run.flow)) if project else {}),
             **(facts or {}),
         },
         iteration=iteration,

@@ -23,6 +23,11 @@ RECORD_LIMIT = 6 * 1024
 Status = Literal["succeeded", "failed"]
 
 
+def flow_class(flow: str) -> str:
+    """The class of a flow by the flow's name: one deployed in a project is ``project.branch.Flow``."""
+    return flow.rpartition(".")[2]
+
+
 @dataclass(frozen=True)
 class TaskRef:
     """One attempt of one task of the run at hand.

@@ -58,15 +58,15 @@ def start_run(flow: type[FlowSpec], store: FlowDatastore, context: Mapping[str, 
 def _require_same_run(found: RunSpec, store: FlowDatastore, context: Mapping[str, Any]) -> None:
     """Refuse what a deleted run of the same id has left: its results would pass for this run's.
 
-    Or what another DAG of the same flow has, as ``@project`` makes one for each branch.
+    Or what another DAG has that the same flow is a part of.
     """
     other = {tag for tag in found.system_tags if tag.startswith("dag_id:")}
     own = f"dag_id:{context['ti'].dag_id}"
     if other and own not in other:
         raise AirflowFailException(
             f"Run {found.run} of flow {store.flow}: found that of DAG "
-            f"{other.pop().removeprefix('dag_id:')}, expected none. Let the branches of a project "
-            f"keep their data apart ([flowprovider] datastore), or use another run id."
+            f"{other.pop().removeprefix('dag_id:')}, expected none. Use another run id, or subclass "
+            f"the flow under a name of its own for one of the DAGs."
         )
     began = getattr(context["dag_run"], "start_date", None)
     first_try = context["ti"].try_number == 1

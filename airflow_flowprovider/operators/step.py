@@ -31,6 +31,7 @@ from airflow_flowprovider.operators.parents import Parents
 from airflow_flowprovider.operators.progress import Progress
 from airflow_flowprovider.operators.runs import facts, read_run, start_run
 from airflow_flowprovider.operators.watching import JobWatch
+from airflow_flowprovider.project import deployed_name
 from airflow_flowprovider.records import push_tags
 from flowsdk.aws_batch.logs import LogReader
 from flowsdk.aws_batch.state import JobState
@@ -90,7 +91,7 @@ class FlowStepOperator(BaseOperator):
         self.flow = flow
         self.step = step
         self.settings = settings or step_settings(flow, step)
-        self.pathspec = f"{flow.__name__}/{{{{ run_id }}}}/{step}"
+        self.pathspec = f"{deployed_name(flow, config)}/{{{{ run_id }}}}/{step}"
         self.job = _job_overview(self.settings, config or ProviderConfig.load())
         self._job_ids: list[str] = []
         self._killed = False
@@ -128,7 +129,7 @@ class FlowStepOperator(BaseOperator):
     @cached_property
     def store(self) -> FlowDatastore:
         """The flow's part of it."""
-        return self.datastore.store(self.flow.__name__)
+        return self.datastore.store(deployed_name(self.flow))
 
     # -- what Airflow calls
 

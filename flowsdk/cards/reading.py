@@ -164,7 +164,7 @@ def get_cards(
         origin = result.origin if result else None
     if origin:
         flow, run, step, task_id, attempt = origin.split("/")
-        ref = TaskRef(step, task_id, int(attempt))
+        store, ref = FlowDatastore(store.storage, flow), TaskRef(step, task_id, int(attempt))
         origin = f"{flow}/{run}/{step}/{task_id}"
     found = [
         Card(store, run, ref, name, origin)

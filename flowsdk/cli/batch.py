@@ -14,6 +14,7 @@ from flowsdk.aws_batch.names import flow_prefix
 from flowsdk.aws_batch.state import JobState
 from flowsdk.aws_batch.submission import tag_value
 from flowsdk.cli.actions import add_actions
+from flowsdk.decorators.project import full_name, given_branch
 from flowsdk.decorators.settings import step_settings
 from flowsdk.exception import UsageError
 from flowsdk.flow import FlowSpec, graph_of
@@ -76,14 +77,20 @@ def unfinished(
     defaults = defaults_from(os.environ)
     steps = [step_settings(flow, node.name, args.decorators) for node in graph_of(flow)]
     queues = {defaults.queue_of(step) or jobs.first_enabled_queue() for step in steps}
-    wanted = {"flow": flow.__name__, "run": run_id, "user": user}
+    names = {tag_value(name) for name in (flow.__name__, full_name(flow, *given_branch(args)))}
+    wanted = {"run": run_id, "user": user}
     tags = {name: tag_value(value) for name, value in wanted.items() if value}
     found: list[JobState] = []
     for queue in sorted(queues):
         # The summaries that a queue lists hold no tags, and a name only what AWS allows in one.
-        active = [job.id for job in jobs.find(queue, flow_prefix(flow.__name__)) if job.active]
-        states = jobs.describe(active).values()
-        found += [job for job in states if job.active and tags.items() <= job.tags.items()]
+        active = {
+            job.id for name in names for job in jobs.find(queue, flow_prefix(name)) if job.active
+        }
+        found += [
+            job
+            for job in jobs.describe(active).values()
+            if job.active and job.tags.get("flow") in names and tags.items() <= job.tags.items()
+        ]
     return sorted(found, key=lambda job: -(job.created_at or 0))
 
 
@@ -100,7 +107,7 @@ def _whose(flow: type[FlowSpec], args: argparse.Namespace) -> tuple[str | None, 
     from flowsdk.cli.target import look_where_asked, run_of
 
     look_where_asked(args)
-    return run_of(flow, None).id, None
+    return run_of(flow, args, None).id, None
 
 
 def _facts(job: JobState) -> dict[str, object]:

@@ -134,9 +134,9 @@ def _serve(flow: type[FlowSpec], args: argparse.Namespace) -> int:
     from flowsdk.cards.server import serve
 
     look_where_asked(args)
-    run_of(flow, args.run_id)  # whether there is one, before a browser opens
+    run_of(flow, args, args.run_id)  # whether there is one, before a browser opens
     serve(
-        lambda: run_of(flow, args.run_id),
+        lambda: run_of(flow, args, args.run_id),
         port=args.port,
         poll_seconds=args.poll_interval,
         max_cards=args.max_cards,
@@ -167,10 +167,10 @@ def _tasks(flow: type[FlowSpec], args: argparse.Namespace, path: str | None) -> 
     """The tasks that a path means; without one those of the newest run."""
     look_where_asked(args)
     if path is None:
-        run = run_of(flow, None)
+        run = run_of(flow, args, None)
         return [task for step in list(run)[::-1] for task in list(step)[::-1]]
     if "/" not in path:
-        path = f"{run_of(flow, None).id}/{path}"
+        path = f"{run_of(flow, args, None).id}/{path}"
     return tasks_of(flow, args, path)
 
 

@@ -1,6 +1,7 @@
 """What of a flow's datastore can go: old runs, and data that no run refers to.
 
-Data is shared: runs refer to blobs and code packages by their digests. A blob goes when no document
+Data is shared, also between the branches of a project: runs refer to blobs and code packages by
+their digests. A blob goes when no document
 of a run that stays names its digest, and when nobody has written or reused it for a day, so that a
 task which has stored its artifacts and not yet its result loses nothing.
 """
@@ -16,6 +17,7 @@ from dataclasses import dataclass
 from flowsdk.client import Flow, Run
 from flowsdk.datastore import FlowDatastore, keys
 from flowsdk.datastore.storage import Entry
+from flowsdk.datastore.store import flows
 from flowsdk.exception import KeyNotFound
 
 #: How long what nothing refers to is left alone, in seconds. A blob that is used again is freshened
@@ -140,11 +142,15 @@ class Collector:
         return not run.finished and not all(self._is_old(e, LOST_SECONDS) for e in entries)
 
     def _with_new_runs(self, staying: list[Entry], going: Collection[str]) -> list[Entry]:
-        """The documents of all runs that there are now, but for those that go."""
-        flow = self._store.flow
+        """The documents of all runs that there are now and may share data, but for those that go."""
         known = {entry.key for entry in staying}
-        gone = tuple(keys.run(flow, run) for run in going)
-        found = self._storage.entries(keys.runs(flow))
+        gone = tuple(keys.run(self._store.flow, run) for run in going)
+        found = (
+            entry
+            for flow in flows(self._storage)
+            if keys.blobs(flow) == keys.blobs(self._store.flow)
+            for entry in self._storage.entries(keys.runs(flow))
+        )
         return [*staying, *(e for e in found if e.key not in known and not e.key.startswith(gone))]
 
     def _digests(self, entries: Iterable[Entry]) -> set[str]:

@@ -18,7 +18,7 @@ from flowsdk.cli.flow_parameters import add_parameters, given_parameters
 from flowsdk.cli.progress import failure_text, reporter
 from flowsdk.cli.words import not_empty, positive
 from flowsdk.datastore.tags import RunTags
-from flowsdk.decorators.project import project_of
+from flowsdk.decorators.project import given_branch, project_of
 from flowsdk.exception import ParameterError, TagError, UsageError
 from flowsdk.flow import FlowSpec
 from flowsdk.local.hooks import call_exit_hooks
@@ -84,6 +84,7 @@ def execute(flow: type[FlowSpec], args: argparse.Namespace) -> int:
 
 def options_of(args: argparse.Namespace) -> RunOptions:
     """How to run, from the options of :func:`add_run_options`."""
+    branch, production = given_branch(args)
     return RunOptions(
         root=args.datastore_root,
         decorators=args.decorators,
@@ -91,8 +92,8 @@ def options_of(args: argparse.Namespace) -> RunOptions:
         max_num_splits=args.max_num_splits,
         tags=_checked(args.tags),
         namespace=args.namespace,
-        branch=getattr(args, "branch", None),
-        production=getattr(args, "production", False),
+        branch=branch,
+        production=production,
         max_log_bytes=args.max_log_size * 1_000_000,
     )
 

@@ -11,6 +11,7 @@ from pathlib import Path
 
 from flowsdk.cli.progress import failure_text, reporter
 from flowsdk.cli.run import stopping_tasks_when_stopped, write_at_once
+from flowsdk.decorators.project import given_branch
 from flowsdk.flow import FlowSpec
 from flowsdk.local.spin import SPIN_FOLDER, Spin, SpinOptions, artifacts_of_module
 from flowsdk.spec import ArtifactRef, TaskResult
@@ -44,6 +45,7 @@ def execute(flow: type[FlowSpec], args: argparse.Namespace) -> int:
         scratch = SPIN_FOLDER
         if not args.persist:
             scratch = stack.enter_context(tempfile.TemporaryDirectory(prefix="flowsdk-spin-"))
+        branch, production = given_branch(args)
         options = SpinOptions(
             root=args.datastore_root,
             scratch=scratch,
@@ -51,6 +53,8 @@ def execute(flow: type[FlowSpec], args: argparse.Namespace) -> int:
             skip_decorators=args.skip_decorators,
             artifacts=artifacts_of_module(given) if given else None,
             keep=args.persist,
+            branch=branch,
+            production=production,
         )
         told = stack.enter_context(reporter(args))
         spin = Spin(flow, args.pathspec, options)

@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterable, Mapping
 from itertools import chain
 
 from flowsdk.cli.actions import add_actions
-from flowsdk.cli.target import look_where_asked, run_of
+from flowsdk.cli.target import flow_name, look_where_asked, run_of
 from flowsdk.client import Flow, Run
 from flowsdk.exception import UsageError
 from flowsdk.flow import FlowSpec
@@ -62,7 +62,7 @@ def execute(flow: type[FlowSpec], args: argparse.Namespace) -> int:
     if args.action == "list":
         return _list(flow, args)
     look_where_asked(args, args.namespace)
-    run = run_of(flow, args.run_id)
+    run = run_of(flow, args, args.run_id)
     change: dict[str, Callable[[], None]] = {
         "add": lambda: run.add_tags(args.tags),
         "remove": lambda: run.remove_tags(args.tags),
@@ -83,7 +83,9 @@ def _list(flow: type[FlowSpec], args: argparse.Namespace) -> int:
             "or --my-runs. Leave all but one out."
         )
     look_where_asked(args, f"user:{user_name()}" if args.my_runs else None)
-    runs: Iterable[Run] = [run_of(flow, run_id)] if run_id else Flow(flow.__name__).runs()
+    runs: Iterable[Run] = (
+        [run_of(flow, args, run_id)] if run_id else Flow(flow_name(flow, args)).runs()
+    )
     tags = {run.id: _tags(run, args.hide_system_tags) for run in runs}
     if args.json:
         sys.stdout.write(f"{json.dumps(tags, indent=2)}\n")

@@ -113,21 +113,24 @@ class KnownTask(Container[DataArtifact]):
 
     def _spec(self) -> TaskSpec | None:
         """What the task was launched with; of one that a resumed run has, maybe in its origin."""
-        own = (self._parts[1], self._info().ref)
-        for run, ref in dict.fromkeys((own, self._place())):
-            try:
-                return self._store().read_spec(run, ref)
-            except KeyNotFound:
-                continue
-        return None
+        try:
+            return self._store().read_spec(self._parts[1], self._info().ref)
+        except KeyNotFound:
+            pass
+        store, run, ref = self._place()
+        try:
+            return store.read_spec(run, ref)
+        except KeyNotFound:
+            return None
 
-    def _place(self) -> tuple[str, TaskRef]:
-        """Run and attempt under which the task was launched and has printed."""
-        result = self._result()
+    def _place(self) -> tuple[FlowDatastore, str, TaskRef]:
+        """Where the task was launched and has printed: a run's datastore, the run, the attempt."""
+        store, result = self._store(), self._result()
         if result is None or result.origin is None:
-            return self._parts[1], self._info().ref
-        _, run, step, task, attempt = result.origin.split("/")
-        return run, TaskRef(step, task, int(attempt))
+            return store, self._parts[1], self._info().ref
+        # The run may be one of another branch of the project.
+        flow, run, step, task, attempt = result.origin.split("/")
+        return FlowDatastore(store.storage, flow), run, TaskRef(step, task, int(attempt))
 
     def _run_spec(self) -> RunSpec | None:
         return self._provider.run_spec(*self._parts[:2])
@@ -136,7 +139,8 @@ class KnownTask(Container[DataArtifact]):
         return self._provider.store(*self._parts[:2])
 
     def _lines(self) -> Iterator[LogLine]:
-        for chunk in self._store().log_chunks(*self._place()):
+        store, run, ref = self._place()
+        for chunk in store.log_chunks(run, ref):
             yield from parse_chunk(chunk)
 
 

@@ -1,7 +1,7 @@
 """The only place where datastore keys are built.
 
-    <flow>/data/<aa>/<digest>                            artifact blobs, content-addressed
-    <flow>/code/<digest>                                 code packages
+    <class>/data/<aa>/<digest>                           artifact blobs, content-addressed
+    <class>/code/<digest>                                code packages
     <flow>/runs/<run>/run.json                           RunSpec
     <flow>/runs/<run>/done.json                          RunEnd, of a laptop's run
     <flow>/runs/<run>/alive.txt                          written again and again while a laptop runs it
@@ -12,6 +12,10 @@
                                              /result.json  TaskResult: the commit marker, last, once
     <flow>/sets/<run>/<step>/<part>/<attempt>/specs    TaskSpecs of tasks that are launched together
                                              /outcome  SetOutcome, when all of them have succeeded
+
+``<flow>`` is the flow's name, ``project.branch.Flow`` where it is deployed in a project, and
+``<class>`` the last part of that: branches have their runs apart and share what is content-addressed,
+so that a run of one can be resumed in another.
 
 A key is relative to the datastore's root. Components are quoted so that each stays one path
 component and reads as itself in a bucket browser.
@@ -24,7 +28,7 @@ import re
 from dataclasses import dataclass
 from urllib.parse import quote, unquote
 
-from flowsdk.spec import TaskRef
+from flowsdk.spec import TaskRef, flow_class
 
 RUN_DOCUMENT = "run.json"
 RUN_END_DOCUMENT = "done.json"
@@ -49,22 +53,22 @@ def name_of(key_component: str) -> str:
 
 def blob(flow: str, digest: str) -> str:
     """An artifact blob."""
-    return f"{component(flow)}/data/{digest[:2]}/{digest}"
+    return f"{blobs(flow)}{digest[:2]}/{digest}"
 
 
 def blobs(flow: str) -> str:
     """Prefix of all artifact blobs of a flow; the last component of a key is the digest."""
-    return f"{component(flow)}/data/"
+    return f"{component(flow_class(flow))}/data/"
 
 
 def packages(flow: str) -> str:
     """Prefix of all code packages of a flow, likewise."""
-    return f"{component(flow)}/code/"
+    return f"{component(flow_class(flow))}/code/"
 
 
 def code(flow: str, digest: str) -> str:
     """A code package."""
-    return f"{component(flow)}/code/{digest}"
+    return f"{packages(flow)}{digest}"
 
 
 def runs(flow: str) -> str:

@@ -141,12 +141,24 @@ def project_of(
     return found.settings(otherwise or f"user.{user_name()}", branch, production)
 
 
+def full_name(flow: type, branch: str | None = None, production: bool = False) -> str:
+    """What a flow is called where it is deployed; its own name if it is in no project.
+
+    Args:
+        flow: The flow class.
+        branch: As of :func:`project_of`.
+        production: As of :func:`project_of`.
+    """
+    if not _is_in_project(flow):
+        return flow.__name__
+    found = project_of(flow, branch, production)
+    return found.flow_name(flow.__name__) if found else flow.__name__
+
+
 def add_project_options(parser: argparse.ArgumentParser, flow: type) -> None:
     """``--branch`` and ``--production``, if the flow has ``@project``; they come before the command."""
     env = {key.split("_", 1)[1]: os.environ[key] for key in _VARIABLES if os.environ.get(key)}
-    # As written, not as prepared: what a flow comes to be may depend on the options themselves.
-    written = [one for base in flow.__mro__ for one in vars(base).get("_flow_own_decorators", ())]
-    if not any(isinstance(one, Project) for one in written):
+    if not _is_in_project(flow):
         return
     group = parser.add_argument_group("project of the flow")
     group.add_argument("--branch", metavar="NAME", default=env.get("BRANCH"),
@@ -155,6 +167,17 @@ def add_project_options(parser: argparse.ArgumentParser, flow: type) -> None:
     group.add_argument("--production", action="store_true",
                        default=env.get("PRODUCTION", "no").lower() not in _OFF,
                        help="the production branch (default: FLOWSDK_PRODUCTION)")  # fmt: skip
+
+
+def given_branch(args: argparse.Namespace) -> tuple[str | None, bool]:
+    """``--branch`` and ``--production`` of a command line, which only flows in a project have."""
+    return getattr(args, "branch", None), getattr(args, "production", False)
+
+
+def _is_in_project(flow: type) -> bool:
+    """Whether a flow has ``@project`` as written: what it comes to be may depend on the options."""
+    written = (one for base in flow.__mro__ for one in vars(base).get("_flow_own_decorators", ()))
+    return any(isinstance(one, Project) for one in written)
 
 
 def _decorator(flow: type) -> Project | None:

@@ -13,7 +13,7 @@ from flowsdk.graph import FlowGraph
 from flowsdk.lint import validate
 from flowsdk.local.launchers import OnLines
 from flowsdk.local.origin import Origin
-from flowsdk.local.run import LocalRun, RunOptions, is_laptop_run
+from flowsdk.local.run import LocalRun, RunOptions, is_laptop_run, locate_run
 from flowsdk.spec import RunSpec
 
 
@@ -43,8 +43,7 @@ def resume(
         FlowLintError: The flow has problems.
         UsageError: There is no such run or step.
     """
-    store = FlowDatastore.at(options.root, flow.__name__)
-    run = _origin_run(store, origin_run)
+    store, run = _origin_run(flow, options, origin_run)
     _take_configs(flow, run.configs)
     graph = graph_of(flow)
     validate(graph)
@@ -52,17 +51,23 @@ def resume(
     return LocalRun(flow, run.parameters, options, on_lines, origin)
 
 
-def _origin_run(store: FlowDatastore, run: str | None) -> RunSpec:
-    wanted = run or next((r for r in reversed(store.runs()) if is_laptop_run(r)), None)
+def _origin_run(
+    flow: type[FlowSpec], options: RunOptions, run: str | None
+) -> tuple[FlowDatastore, RunSpec]:
+    """The run that is resumed, and the datastore in which it lies."""
+    name, parts = flow.__name__, [""]
+    if run is not None:
+        name, parts = locate_run(flow, run, options.branch, options.production)
+    store = FlowDatastore.at(options.root, name)
     where = f"datastore {store.storage.root}"
+    wanted = "/".join(parts) or next((r for r in reversed(store.runs()) if is_laptop_run(r)), None)
     if wanted is None:
         raise UsageError(
             f"Which run to resume ({where}): found no run of flow {store.flow} on a laptop, expected "
             f"one. Run the flow first, or name a run with --origin-run-id."
         )
-    wanted = wanted.removeprefix(f"{store.flow}/")
     try:
-        return store.read_run(wanted)
+        return store, store.read_run(wanted)
     except KeyNotFound:
         raise UsageError(
             f"Which run to resume ({where}): flow {store.flow} has no run {wanted!r}."

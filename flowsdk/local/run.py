@@ -17,7 +17,7 @@ from flowsdk.configs import recorded_configs
 from flowsdk.datastore import FlowDatastore
 from flowsdk.decorators.base import StepDecorator
 from flowsdk.decorators.prepare import decorator_modules
-from flowsdk.decorators.project import project_of
+from flowsdk.decorators.project import full_name, project_of
 from flowsdk.decorators.settings import StepSettings, step_settings
 from flowsdk.exception import UsageError
 from flowsdk.flow import FlowSpec, graph_of
@@ -30,7 +30,7 @@ from flowsdk.local.launchers import ForkLauncher, Launcher, OnLines
 from flowsdk.local.origin import Origin
 from flowsdk.local.scheduler import Listener, Scheduler
 from flowsdk.runtime.task import utc_now
-from flowsdk.spec import RunEnd, RunSpec, TaskResult
+from flowsdk.spec import RunEnd, RunSpec, TaskResult, flow_class
 from flowsdk.version import VERSION
 
 _RUN_ID = re.compile(r"\d{8}T\d{6}\.\d{6}-[0-9a-f]{4}")
@@ -137,7 +137,7 @@ class LocalRun:
                 *(project.tags if project else ()),
             ),
             decorators=tuple(decorator.spec() for decorator in options.decorators),
-            origin=f"{flow.__name__}/{origin.run.run}" if origin else None,
+            origin=f"{origin.run.flow}/{origin.run.run}" if origin else None,
             configs=recorded_configs(flow),
         )
         self._launchers = self._make_launchers(flow, on_lines)
@@ -224,3 +224,25 @@ def new_run_id() -> str:
 def is_laptop_run(run: str) -> bool:
     """Whether a run id is one of :func:`new_run_id`."""
     return _RUN_ID.fullmatch(run) is not None
+
+
+def locate_run(
+    flow: type[FlowSpec], path: str, branch: str | None = None, production: bool = False
+) -> tuple[str, list[str]]:
+    """Under which of a flow's names a run is stored, and the parts of a path without that name.
+
+    A laptop's runs have the flow's own name. Where the flow is deployed in a project they have its full
+    one, and so have two branches different runs of one id.
+
+    Args:
+        flow: The flow class.
+        path: A run id and more; the flow's name, full or not, may come before.
+        branch: Of ``--branch``.
+        production: Whether there is ``--production``.
+    """
+    parts = path.strip("/").split("/")
+    if len(parts) > 1 and flow_class(parts[0]) == flow.__name__:
+        return parts[0], parts[1:]
+    if is_laptop_run(parts[0]):
+        return flow.__name__, parts
+    return full_name(flow, branch, production), parts

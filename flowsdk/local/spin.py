@@ -21,7 +21,7 @@ from flowsdk.flow import FlowSpec, graph_of
 from flowsdk.graph import Node
 from flowsdk.lint import validate
 from flowsdk.local.launchers import OnLines
-from flowsdk.local.run import is_laptop_run, new_run_id
+from flowsdk.local.run import is_laptop_run, locate_run, new_run_id
 from flowsdk.planning import iteration_of, task_spec
 from flowsdk.runtime.errors import user_traceback
 from flowsdk.runtime.processes import TaskProcesses
@@ -59,6 +59,8 @@ class SpinOptions:
         artifacts: Artifacts that the step is to see in place of those that it had. Of a join, those
             of each input, by the input's pathspec or its end, such as ``a/0``.
         keep: Leave in ``scratch`` all that the client needs to read the task.
+        branch: As of ``RunOptions``.
+        production: As of ``RunOptions``.
     """
 
     root: str
@@ -67,6 +69,8 @@ class SpinOptions:
     skip_decorators: bool = False
     artifacts: Mapping[str, Any] | None = None
     keep: bool = False
+    branch: str | None = None
+    production: bool = False
 
 
 def artifacts_of_module(path: Path) -> Mapping[str, Any]:
@@ -112,7 +116,11 @@ class Spin:
     def __init__(self, flow: type[FlowSpec], pathspec: str, options: SpinOptions) -> None:
         self._flow = flow
         self._options = options
-        self._past = FlowDatastore.at(options.root, flow.__name__)
+        name = flow.__name__
+        if "/" in pathspec.strip("/"):
+            name, parts = locate_run(flow, pathspec, options.branch, options.production)
+            pathspec = "/".join(parts)
+        self._past = FlowDatastore.at(options.root, name)
         run, ref = _find(flow, self._past, pathspec)
         origin = self._past.read_run(run)
         pin_configs(origin.configs)
@@ -134,7 +142,7 @@ class Spin:
             created_at=utc_now(),
             launcher="local",
             code=None,
-            origin=f"{flow.__name__}/{run}",
+            origin=f"{name}/{run}",
             decorators=tuple(decorator.spec() for decorator in options.decorators),
         )
         self.spec = self._spec(graph[ref.step], self._past.read_spec(run, ref))
@@ -144,7 +152,7 @@ class Spin:
         storage = LayeredStorage(
             open_storage(self._options.scratch), open_storage(self._options.root)
         )
-        return FlowDatastore(storage, self._flow.__name__)
+        return FlowDatastore(storage, self._past.flow)
 
     def _spec(self, node: Node, past: TaskSpec) -> TaskSpec:
         if past.foreach and not past.foreach[-1].values:
@@ -251,8 +259,6 @@ class Spin:
 def _find(flow: type[FlowSpec], store: FlowDatastore, pathspec: str) -> tuple[str, TaskRef]:
     """The run and the newest attempt of the task that a pathspec means."""
     parts = pathspec.strip("/").split("/")
-    if len(parts) > 1 and parts[0] == store.flow:
-        parts = parts[1:]
     if not 1 <= len(parts) <= 3 or not all(parts):
         raise UsageError(
             f"Which task to spin: found {pathspec!r}, expected STEP, RUN/STEP or RUN/STEP/TASK."

@@ -22,7 +22,7 @@ from flowsdk.runtime.logs import LogLine
 from flowsdk.runtime.processes import TaskProcesses
 from flowsdk.runtime.spot import SpotWatch
 from flowsdk.runtime.task import failed_result, run_task, utc_now
-from flowsdk.spec import ErrorInfo, TaskResult, TaskSpec
+from flowsdk.spec import ErrorInfo, TaskResult, TaskSpec, flow_class
 
 
 def main(spec_json: bytes, package: str, together: bool = False) -> int:
@@ -54,7 +54,7 @@ def main(spec_json: bytes, package: str, together: bool = False) -> int:
         os.environ.update(spec.environment)  # before the flow file is imported, which may look
         pin_configs(spec.configs)
         try:
-            flow = load_flow(Path(package) / (spec.script or ""), spec.flow)
+            flow = load_flow(Path(package) / (spec.script or ""), flow_class(spec.flow))
         except BaseException as error:  # noqa: BLE001  # importing the flow file is user code
             return failed_result(spec, describe(error), started_at)
         # A store of its own: connections must not be shared across the fork.

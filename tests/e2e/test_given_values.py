@@ -93,16 +93,16 @@ def test_values_reach_the_steps_and_events_the_flows(airflow: Airflow) -> None:
 
     assert airflow.wait(dag, run) == "success"
     words = ["a", "b"]
-    assert artifact(airflow, "GivenFlow", run, "start", "seen") == [CONFIG, words, 5, 21]
-    assert artifact(airflow, "GivenFlow", run, "end", "ended") == [words, dag, True]
+    assert artifact(airflow, dag, run, "start", "seen") == [CONFIG, words, 5, 21]
+    assert artifact(airflow, dag, run, "end", "ended") == [words, dag, True]
     log = "\n".join(airflow.log(dag, run, "start"))
     assert "password ***" in log
     assert "correct-horse-battery" not in log
 
     follower = only_run(airflow, after)
     assert airflow.wait(after, follower) == "success"
-    found = artifact(airflow, "AfterFlow", follower, "start", "after")
-    assert found == ["run", f"GivenFlow/{run}"]
+    found = artifact(airflow, after, follower, "start", "after")
+    assert found == ["run", f"{dag}/{run}"]
 
     heard = only_run(airflow, listening)
     assert airflow.wait(listening, heard) == "success"
