@@ -90,6 +90,12 @@ CONFIG_OPTIONS: dict[str, dict[str, Any]] = {
         "10",
         "float",
     ),
+    "requests_per_second": _option(
+        "Requests of each kind that a triggerer sends to AWS Batch, all its tasks together. AWS takes "
+        "50 a second from an account.",
+        "40",
+        "float",
+    ),
     "infrastructure_retries": _option(
         "How often a task is tried again because of its platform, beyond the retries that the flow's "
         "author has allowed.",
@@ -120,15 +126,16 @@ class ProviderConfig:
     aws_conn_id: str | None
     region_name: str | None
     job_queue: str | None
+    gpu_queues: Mapping[str, str]
+    fargate_queues: tuple[str, ...]
     image: str | None
     job_role_arn: str | None
     execution_role_arn: str | None
     sync_window: float
     trigger_hold: float
     poll_interval_min: float
-    gpu_queues: Mapping[str, str]
-    fargate_queues: tuple[str, ...]
     poll_interval_max: float
+    requests_per_second: float
     infrastructure_retries: int
     project_branch: str
     log_group: str
@@ -139,6 +146,7 @@ class ProviderConfig:
 
         Raises:
             AirflowConfigException: A value is not of its option's type.
+            UsageError: ``gpu_queues`` is malformed.
         """
         from airflow.configuration import conf
 
@@ -146,7 +154,6 @@ class ProviderConfig:
         # defaults of ours.
         def read(name: str) -> Any:
             default = CONFIG_OPTIONS[name]["default"]
-            UsageError: ``gpu_queues`` is malformed.
             kind = CONFIG_OPTIONS[name]["type"]
             if kind == "float":
                 return conf.getfloat(SECTION, name, fallback=float(default))
@@ -169,6 +176,6 @@ class ProviderConfig:
             image=self.image,
             job_role=self.job_role_arn,
             execution_role=self.execution_role_arn,
-        )
             gpu_queues=self.gpu_queues,
             fargate_queues=self.fargate_queues,
+        )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
 
@@ -32,10 +33,7 @@ class BatchJobLink(BaseOperatorLink):
     def get_link(self, operator: BaseOperator, *, ti_key: TaskInstanceKey) -> str:  # noqa: ARG002
         """Address of the job's page; empty if no job is known."""
         job = _job(ti_key)
-        region = job.get("region")
-        if not job.get("id") or not region:
-            return ""
-        return f"{_console(region)}/batch/home?region={region}#jobs/detail/{job['id']}"
+        return job_url(job.get("region"), job.get("id"))
 
 
 class CloudWatchLogLink(BaseOperatorLink):
@@ -47,14 +45,36 @@ class CloudWatchLogLink(BaseOperatorLink):
     def get_link(self, operator: BaseOperator, *, ti_key: TaskInstanceKey) -> str:  # noqa: ARG002
         """Address of the log stream's page; empty if no stream is known."""
         job = _job(ti_key)
-        region = job.get("region")
-        if not job.get("log_stream") or not region:
-            return ""
-        group, stream = (_twice_quoted(job[key]) for key in ("log_group", "log_stream"))
-        return (
-            f"{_console(region)}/cloudwatch/home?region={region}"
-            f"#logsV2:log-groups/log-group/{group}/log-events/{stream}"
-        )
+        return log_url(job.get("region"), job.get("log_group"), job.get("log_stream"))
+
+
+def job_url(region: str | None, job_id: str | None) -> str:
+    """Address of a job's page in the console of AWS Batch; empty if something is not known."""
+    if not region or not job_id:
+        return ""
+    return f"{_console(region)}/batch/home?region={region}#jobs/detail/{job_id}"
+
+
+def log_url(region: str | None, log_group: str | None, log_stream: str | None) -> str:
+    """Address of a log stream's page in the console of CloudWatch; empty if something is not known."""
+    if not region or not log_group or not log_stream:
+        return ""
+    return (
+        f"{_console(region)}/cloudwatch/home?region={region}#logsV2:log-groups/log-group/"
+        f"{_twice_quoted(log_group)}/log-events/{_twice_quoted(log_stream)}"
+    )
+
+
+def link_xcoms(job: Mapping[str, Any]) -> dict[str, str]:
+    """What Airflow keeps of the links itself, where a task ends without a worker that would tell it.
+
+    Args:
+        job: As :func:`job_xcom` made it.
+    """
+    return {
+        BatchJobLink.xcom_key: job_url(job["region"], job["id"]),
+        CloudWatchLogLink.xcom_key: log_url(job["region"], job["log_group"], job["log_stream"]),
+    }
 
 
 def _job(ti_key: TaskInstanceKey) -> dict[str, Any]:

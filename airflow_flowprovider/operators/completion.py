@@ -3,36 +3,43 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Sequence
+import time
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
 from airflow.configuration import conf
 from airflow.sdk.exceptions import AirflowFailException
 
+from airflow_flowprovider.digest import TOLD, failed_task
 from airflow_flowprovider.operators.launching import Job
 from airflow_flowprovider.operators.progress import Progress, Unit
 from airflow_flowprovider.records import TaskInstance, push_record
 from flowsdk.aws_batch.jobs import BatchJobs
 from flowsdk.aws_batch.launching import settle
-from flowsdk.aws_batch.logs import LogReader, container_log
+from flowsdk.aws_batch.logs import container_log
 from flowsdk.aws_batch.state import JobState
 from flowsdk.datastore import FlowDatastore
 from flowsdk.exception import BatchError, TaskFailed
 from flowsdk.spec import TaskRecord, TaskResult, TaskSpec
 from flowsdk.taskset import Outcome, SetOutcome
 
-#: How many of the tasks of a set that have failed the log of its task instance tells of, and how
-#: many of the last lines of each.
-_TOLD = 5
-_TOLD_LINES = 20
+#: Between two looks at a job that has ended and that AWS shows at work, and how many there are: its
+#: answers may be older than what it said before.
+_LOOK_AGAIN_SECONDS = 2.0
+_LOOKS = 15
 
 Show = Callable[[str], None]
 OpenLogs = Callable[[], tuple[Any, str]]
 
 
 def settle_jobs(
-    store: FlowDatastore, batch: BatchJobs, jobs: Sequence[Job], show: Show, open_logs: OpenLogs
+    store: FlowDatastore,
+    batch: BatchJobs,
+    jobs: Sequence[Job],
+    show: Show,
+    open_logs: OpenLogs,
+    check: Callable[[], None],
 ) -> None:
     """See to it that every task of some jobs has a result; those that left none have failed.
 
@@ -42,6 +49,7 @@ def settle_jobs(
         jobs: Jobs that have ended.
         show: Called with what containers printed that never came to our code.
         open_logs: Gives a CloudWatch Logs client and the name of the log group.
+        check: Called often; raises what is to end the waiting.
 
     Raises:
         BatchError: AWS does not say what became of a job, or it is not over: a failed result
@@ -50,24 +58,35 @@ def settle_jobs(
     for job in jobs:
         specs = dict(enumerate(job.tasks(store)))
         results = store.find_results(specs[0].run, [spec.ref for spec in specs.values()])
-        missing = [index for index, result in enumerate(results) if result is None]
-        states = batch.describe([job.child(index) for index in missing]) if missing else {}
-        for told, index in enumerate(missing):
-            state = states.get(job.child(index), JobState(job.child(index)))
-            _require_end(state, specs[index])
-            if told < _TOLD:
-                _show_container(store, specs[index], state, show, open_logs)
+        missing = {job.child(i): specs[i] for i, result in enumerate(results) if result is None}
+        states = _ended(batch, missing, check) if missing else {}
+        for told, (job_id, spec) in enumerate(missing.items()):
+            if told < TOLD:
+                _show_container(store, spec, states[job_id], show, open_logs)
             # Of an array, a task that never ran has no spec of its own yet.
-            store.write_spec(specs[index])
-            settle(store, specs[index], state)
+            store.write_spec(spec)
+            settle(store, spec, states[job_id])
 
 
-def _require_end(state: JobState, spec: TaskSpec) -> None:
-    if state.active:
-        raise BatchError(
-            f"Batch job {state.id} ({spec.pathspec}): found it {state.status}, expected a finished "
-            f"job. Trying the task again takes it up."
-        )
+def _ended(
+    batch: BatchJobs, jobs: Mapping[str, TaskSpec], check: Callable[[], None]
+) -> dict[str, JobState]:
+    """The states of jobs that have ended, by id."""
+    found: dict[str, JobState] = {}
+    for look in range(_LOOKS):
+        check()
+        if look:
+            time.sleep(_LOOK_AGAIN_SECONDS)
+        lagging = [job_id for job_id in jobs if job_id not in found or found[job_id].active]
+        states = batch.describe(lagging)
+        found |= {job_id: states.get(job_id, JobState(job_id)) for job_id in lagging}
+        if not any(state.active for state in found.values()):
+            return found
+    state = next(state for state in found.values() if state.active)
+    raise BatchError(
+        f"Batch job {state.id} ({jobs[state.id].pathspec}): found it {state.status}, expected a "
+        f"finished job. Trying the task again takes it up."
+    )
 
 
 def _show_container(
@@ -156,16 +175,24 @@ def failure(progress: Progress, retry_times: int) -> Exception | None:
     return error
 
 
-def tell_failures(store: FlowDatastore, progress: Progress, show: Show) -> None:
-    """Show the end of the logs of some tasks of a set that have failed."""
+def tell_failures(
+    store: FlowDatastore, progress: Progress, show: Show, known: Collection[str]
+) -> None:
+    """Show the ends of the logs of some tasks of a set that have failed.
+
+    Args:
+        store: The flow's datastore.
+        progress: Of the task instance.
+        show: Called with each line.
+        known: Ids of tasks that have been told of.
+    """
     failed = [unit.failed for unit in progress.pending() if unit.failed is not None]
-    for result in failed[:_TOLD]:
-        show(f"Task {result.pathspec} (attempt {result.attempt}) failed. The end of its log:")
-        lines = list(LogReader(store, result.run, result.ref).new_lines())
-        for line in lines[-_TOLD_LINES:]:
-            show(f"    {line.text}")
-    if len(failed) > _TOLD:
-        show(f"{len(failed) - _TOLD} more tasks have failed.")
+    news = [result for result in failed if result.task not in known]
+    for result in news[: TOLD - len(known)]:
+        for line in failed_task(store, result, result.error):
+            show(line)
+    if len(failed) > TOLD:
+        show(f"{len(failed)} tasks have failed; of {TOLD} the log is shown above.")
 
 
 def _is_users(unit: Unit) -> bool:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property, partial
 from typing import TYPE_CHECKING, Any, ClassVar, NoReturn
@@ -13,8 +13,15 @@ from airflow.sdk import BaseOperator
 from airflow.sdk.exceptions import AirflowSkipException
 
 from airflow_flowprovider.assets import announce_end
+from airflow_flowprovider.compat import has_listeners
 from airflow_flowprovider.config import ProviderConfig
-from airflow_flowprovider.links import JOB_KEY, BatchJobLink, CloudWatchLogLink, job_xcom
+from airflow_flowprovider.links import (
+    JOB_KEY,
+    BatchJobLink,
+    CloudWatchLogLink,
+    job_url,
+    job_xcom,
+)
 from airflow_flowprovider.mapping import FlowMapping
 from airflow_flowprovider.operators.completion import (
     chunk_size,
@@ -70,10 +77,15 @@ class FlowStepOperator(BaseOperator):
         step: Name of the step.
         config: The provider's settings, where they have been read already for all of a DAG.
         settings: What the step's decorators ask for, where that has been read already.
+        flow_name: What the flow is called here, the name under which its runs are stored; by default
+            that of its own DAG.
+        code: Of a start step, what stands for the flow's code: Airflow makes a new version of the DAG
+            when it changes.
+        parameters: Of a start step, values of the flow's parameters that win over the DAG's.
         **kwargs: Of ``BaseOperator``.
     """
 
-    template_fields = ("pathspec", "job")
+    template_fields = ("pathspec", "job", "code", "parameters")
     template_fields_renderers: ClassVar[dict[str, str]] = {"job": "json"}
     operator_extra_links = (BatchJobLink(), CloudWatchLogLink())
     ui_color = "#e8f1fb"
@@ -85,13 +97,19 @@ class FlowStepOperator(BaseOperator):
         step: str,
         config: ProviderConfig | None = None,
         settings: StepSettings | None = None,
+        flow_name: str | None = None,
+        code: str | None = None,
+        parameters: Mapping[str, Any] | None = None,
         **kwargs: Any,
     ) -> None:
         super().__init__(**kwargs)
         self.flow = flow
         self.step = step
         self.settings = settings or step_settings(flow, step)
-        self.pathspec = f"{deployed_name(flow, config)}/{{{{ run_id }}}}/{step}"
+        self.flow_name = flow_name or deployed_name(flow, config)
+        self.code = code
+        self.parameters = parameters
+        self.pathspec = f"{self.flow_name}/{{{{ run_id }}}}/{step}"
         self.job = _job_overview(self.settings, config or ProviderConfig.load())
         self._job_ids: list[str] = []
         self._killed = False
@@ -129,7 +147,7 @@ class FlowStepOperator(BaseOperator):
     @cached_property
     def store(self) -> FlowDatastore:
         """The flow's part of it."""
-        return self.datastore.store(deployed_name(self.flow))
+        return self.datastore.store(self.flow_name)
 
     # -- what Airflow calls
 
@@ -201,7 +219,7 @@ class FlowStepOperator(BaseOperator):
         self._check_killed()
         jobs = work.launcher.take_over(work.progress)
         if jobs:
-            self.log.info("Adopted %s, which an earlier worker submitted", _named(jobs))
+            self.log.info("Adopted %s, which an earlier worker submitted", self._named(jobs))
         elif not work.tries.first:
             work.progress.look(work.tries.all())
         return self._go_on(context, work, jobs, round_number=0)
@@ -211,7 +229,7 @@ class FlowStepOperator(BaseOperator):
         jobs = [Job.of(plain) for plain in event["jobs"]]
         self._job_ids = [job.id for job in jobs]
         log = self._log_of(jobs, work, int(event["next_chunk"]))
-        self._conclude(context, work, jobs, log)
+        self._conclude(context, work, jobs, log, event["told"])
         return self._go_on(context, work, [], int(event["round"]) + 1)
 
     def _work(self, context: Context) -> _Work:
@@ -227,7 +245,7 @@ class FlowStepOperator(BaseOperator):
         if looked_at(self.node):
             run = read_run(self.store, str(context["run_id"]), self.step)
         else:
-            run = start_run(self.flow, self.store, context)
+            run = start_run(self.flow, self.store, context, self.parameters)
             push_tags(ti, run)
         make_spec = partial(self._spec, run, tries.attempt, facts(context))
         progress = Progress(self.store, self.node, tasks, make_spec)
@@ -261,15 +279,15 @@ class FlowStepOperator(BaseOperator):
                 if not work.progress.pending():
                     return self._succeed(context, work)
                 jobs = work.launcher.launch(work.progress, round_number)
-                self.log.info("Submitted %s", _named(jobs))
+                self.log.info("Submitted %s", self._named(jobs))
             self._job_ids = [job.id for job in jobs]
-            self._push_job(context["ti"], jobs[0].id, None)
+            facts_of_job = self._push_job(context["ti"], jobs[0].id, None)
             log = self._log_of(jobs, work, 0)
             watch = JobWatch(self.batch.jobs, self.store, self._show, self._check_killed)
             single = None if log is None else (jobs[0].tasks(self.store)[0], log)
             if not watch.watch(jobs, single, self.config.sync_window):
                 self._check_wanted(context["ti"])
-                self._defer(work, jobs, round_number, log)
+                self._defer(work, jobs, round_number, log, facts_of_job)
             self._conclude(context, work, jobs, log)
             jobs, round_number = [], round_number + 1
 
@@ -281,7 +299,12 @@ class FlowStepOperator(BaseOperator):
         return LogReader(self.store, spec.run, spec.ref, next_chunk)
 
     def _defer(
-        self, work: _Work, jobs: Sequence[Job], round_number: int, log: LogReader | None
+        self,
+        work: _Work,
+        jobs: Sequence[Job],
+        round_number: int,
+        log: LogReader | None,
+        job: dict[str, Any],
     ) -> NoReturn:
         from airflow_flowprovider.triggers.batch import BatchJobTrigger
 
@@ -296,6 +319,8 @@ class FlowStepOperator(BaseOperator):
             ref=str(spec.ref) if spec else None,
             next_chunk=log.next_chunk if log else 0,
             round_number=round_number,
+            job=job,
+            ends_here=self._may_end_in_trigger(work),
             deferred_at=time.time(),
             hold=self.config.trigger_hold,
             poll_interval_min=self.config.poll_interval_min,
@@ -305,8 +330,28 @@ class FlowStepOperator(BaseOperator):
         # neither end the job nor come back here.
         self.defer(trigger=trigger, method_name="resume")
 
+    def _may_end_in_trigger(self, work: _Work) -> bool:
+        """Whether the success of the task takes nothing that only a worker can do.
+
+        These are: the events of assets, the length that a group is mapped over, another round of a
+        loop, the record of a set, and hooks and listeners, which Airflow calls in a worker alone.
+        """
+        return (
+            is_plain(work.progress)
+            and not self.outlets
+            and not work.mapped_over
+            and self.step not in self.node.next
+            and not (self.on_success_callback or self._post_execute_hook)
+            and not has_listeners()
+        )
+
     def _conclude(
-        self, context: Context, work: _Work, jobs: Sequence[Job], log: LogReader | None
+        self,
+        context: Context,
+        work: _Work,
+        jobs: Sequence[Job],
+        log: LogReader | None,
+        told: Collection[str] = (),
     ) -> None:
         """Take in how jobs that have ended went; raise if the task instance has failed by that."""
         ti: Any = context["ti"]
@@ -316,13 +361,15 @@ class FlowStepOperator(BaseOperator):
         self._push_job(ti, jobs[0].id, state.log_stream if state else None)
         work.progress.look(work.tries.all())
         if work.progress.pending():
-            settle_jobs(self.store, self.batch.jobs, jobs, self._show, self._open_logs)
+            settle_jobs(
+                self.store, self.batch.jobs, jobs, self._show, self._open_logs, self._check_killed
+            )
             work.progress.look(work.tries.all())
         error = failure(work.progress, self.settings.retry_times)
         if error is None:
             return
         if log is None:
-            tell_failures(self.store, work.progress, self._show)
+            tell_failures(self.store, work.progress, self._show, told)
         if log is None or work.progress.units[0].past:
             attempt = work.tries.attempt
             record_failed_set(ti, self.store, work.progress, work.part, attempt, str(error))
@@ -336,7 +383,7 @@ class FlowStepOperator(BaseOperator):
         """Leave the record; of a foreach that is mapped, the indices that it is mapped over."""
         ti: Any = context["ti"]
         if self.outlets:
-            announce_end(context, ti.dag_id, f"{self.store.flow}/{work.run_id}")
+            announce_end(context, self.flow_name, f"{self.store.flow}/{work.run_id}")
         results = work.progress.results()
         if len(results) > 1:
             record_set(ti, self.store, work.progress, work.part, work.tries.attempt)
@@ -356,9 +403,18 @@ class FlowStepOperator(BaseOperator):
             self.log.warning("Batch job %s could not be described: %s", job_id, error)
             return None
 
-    def _push_job(self, ti: Any, job_id: str, log_stream: str | None) -> None:
+    def _push_job(self, ti: Any, job_id: str, log_stream: str | None) -> dict[str, Any]:
         job = job_xcom(job_id, self.batch.region, self.config.log_group, log_stream)
         ti.xcom_push(key=JOB_KEY, value=job)
+        return job
+
+    def _named(self, jobs: Sequence[Job]) -> str:
+        """Jobs for the log: of several, each has its link here, and only the first a button."""
+        names = (f"{job.id} ({job.size} tasks)" if job.size > 1 else job.id for job in jobs)
+        if len(jobs) > 1:
+            urls = (job_url(self.batch.region, job.id) for job in jobs)
+            names = (f"{name} {url}" for name, url in zip(names, urls, strict=True))
+        return f"Batch job{'s' * (len(jobs) > 1)} {', '.join(names)}"
 
     def _open_logs(self) -> tuple[Any, str]:
         return self.batch.log_client(), self.config.log_group
@@ -393,11 +449,6 @@ class _Work:
     launcher: Launcher
     part: str
     mapped_over: bool
-
-
-def _named(jobs: Sequence[Job]) -> str:
-    names = (f"{job.id} ({job.size} tasks)" if job.size > 1 else job.id for job in jobs)
-    return f"Batch job{'s' * (len(jobs) > 1)} {', '.join(names)}"
 
 
 def _job_overview(settings: StepSettings, config: ProviderConfig) -> dict[str, Any]:

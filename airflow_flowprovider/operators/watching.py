@@ -71,7 +71,8 @@ class JobWatch:
             if now - described >= _DESCRIBE_SECONDS:
                 described = now
                 states |= self._describe(jobs)
-                if single is None and states and (line := digest(states.values())) != shown:
+                seen = [(job.size, states[job.id]) for job in jobs if job.id in states]
+                if single is None and seen and (line := digest(seen)) != shown:
                     shown = line
                     self._show(line)
             if len(states) == len(jobs) and all(state.finished for state in states.values()):

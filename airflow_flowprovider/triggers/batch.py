@@ -3,24 +3,34 @@
 from __future__ import annotations
 
 import asyncio
+import random
 import time
-from collections.abc import AsyncIterator
-from contextlib import ExitStack
+from collections.abc import AsyncIterator, Mapping
 from typing import Any
 
-from airflow.triggers.base import BaseTrigger, TriggerEvent
+from airflow.triggers.base import BaseTrigger, TaskSuccessEvent, TriggerEvent
 from asgiref.sync import sync_to_async
 
-from airflow_flowprovider.digest import digest
-from airflow_flowprovider.triggers.poller import Clients, JobPoller, PollerKey, connect
+from airflow_flowprovider.links import JOB_KEY, link_xcoms
+from airflow_flowprovider.operators.launching import Job
+from airflow_flowprovider.records import RECORD_KEY
+from airflow_flowprovider.triggers.poller import (
+    Clients,
+    JobPoller,
+    PollerKey,
+    connect,
+    turn_to_end,
+)
+from airflow_flowprovider.triggers.report import JobReport
+from flowsdk.aws_batch.jobs import BatchThrottled, BatchUnanswered
 from flowsdk.aws_batch.logs import LogReader
 from flowsdk.aws_batch.state import JobState
 from flowsdk.datastore import FlowDatastore
-from flowsdk.exception import DatastoreError
-from flowsdk.spec import TaskRef
+from flowsdk.exception import BatchError, DatastoreError
+from flowsdk.spec import TaskRecord, TaskRef
 
-#: How long a job may be RUNNABLE before somebody should be told why.
-RUNNABLE_SECONDS = 60.0
+#: Before a job that AWS has not ended yet is ended again: from and to.
+_END_AGAIN_SECONDS = (0.5, 1.5)
 
 
 class BatchJobTrigger(BaseTrigger):
@@ -41,6 +51,9 @@ class BatchJobTrigger(BaseTrigger):
         ref: ``step/task/attempt`` of the task whose log is shown; None if there are several.
         next_chunk: The first chunk of the log that has not been shown.
         round_number: How often the task instance has launched something in this try.
+        job: Of the first job, what its links are made of; see ``links.job_xcom``.
+        ends_here: Whether the success of a single task takes no worker: the trigger then ends the
+            task itself.
         deferred_at: When the task was deferred, seconds since 1970.
         hold: How long after that no event may be fired, in seconds.
         poll_interval_min: Shortest time between two looks, in seconds.
@@ -59,6 +72,8 @@ class BatchJobTrigger(BaseTrigger):
         ref: str | None,
         next_chunk: int,
         round_number: int,
+        job: dict[str, Any],
+        ends_here: bool,
         deferred_at: float,
         hold: float,
         poll_interval_min: float,
@@ -74,13 +89,13 @@ class BatchJobTrigger(BaseTrigger):
         self.ref = ref
         self.next_chunk = next_chunk
         self.round_number = round_number
+        self.job = job
+        self.ends_here = ends_here
         self.deferred_at = deferred_at
         self.hold = hold
         self.poll_interval_min = poll_interval_min
         self.poll_interval_max = poll_interval_max
-        self._explained: tuple[str, str] | None = None
         self._log_failed = False
-        self._digest = ""
         self._clients: Clients | None = None
 
     def serialize(self) -> tuple[str, dict[str, Any]]:
@@ -97,6 +112,8 @@ class BatchJobTrigger(BaseTrigger):
                 "ref": self.ref,
                 "next_chunk": self.next_chunk,
                 "round_number": self.round_number,
+                "job": self.job,
+                "ends_here": self.ends_here,
                 "deferred_at": self.deferred_at,
                 "hold": self.hold,
                 "poll_interval_min": self.poll_interval_min,
@@ -106,40 +123,81 @@ class BatchJobTrigger(BaseTrigger):
 
     async def run(self) -> AsyncIterator[TriggerEvent]:
         """Follow the jobs; one event when all have ended."""
-        shortest, longest = self.poll_interval_min, self.poll_interval_max
-        with ExitStack() as stack:
-            watched = [
-                stack.enter_context(JobPoller.shared(self._key, job_id, shortest, longest))
-                for job_id in self.job_ids
-            ]
-            poller = watched[0][0]
+        shared = JobPoller.shared(
+            self._key, self.job_ids, self.poll_interval_min, self.poll_interval_max
+        )
+        with shared as (poller, looks):
             self._clients = await poller.clients()
-            storage = await poller.storage(self.root)
+            store = FlowDatastore(await poller.storage(self.root), self.flow)
+            jobs = [Job.of(job) for job in self.jobs]
+            report = JobReport(jobs, poller, store, self.job["region"], self.log)
             log = None
             if self.ref is not None:
-                store = FlowDatastore(storage, self.flow)
                 log = LogReader(store, self.run_id, TaskRef.parse(self.ref), self.next_chunk)
-            for _, states in watched:
-                async for state in states:
-                    await self._tell(poller, state, log)
-                    if state.finished:
-                        break
-                    await self._explain(poller, state)
+            async for states in looks:
+                if log is not None:
+                    await self._show_log(poller, log)
+                if all(job_id in states and states[job_id].finished for job_id in self.job_ids):
+                    break
+                await report.tell(states)
+            if self.ends_here and (end := await self._end(poller, store, states)):
+                yield end
+                return
         # An earlier event can meet a scheduler that has not seen the deferral yet.
         await asyncio.sleep(min(self.hold, self.deferred_at + self.hold - time.time()))
-        next_chunk = self.next_chunk if log is None else log.next_chunk
-        event = {"jobs": self.jobs, "next_chunk": next_chunk, "round": self.round_number}
-        yield TriggerEvent(event)
+        yield TriggerEvent(
+            {
+                "jobs": self.jobs,
+                "next_chunk": self.next_chunk if log is None else log.next_chunk,
+                "round": self.round_number,
+                "told": report.told,
+            }
+        )
+
+    async def _end(
+        self, poller: JobPoller, store: FlowDatastore, states: Mapping[str, JobState]
+    ) -> TriggerEvent | None:
+        """The task's success, with all that a worker would leave of it; None if a worker is needed."""
+        # `dag.test` knows no events that end a task; it is also what runs triggers without an id.
+        if self.ref is None or self.trigger_id is None:
+            return None
+        try:
+            result = await poller.call(store.find_result, self.run_id, TaskRef.parse(self.ref))
+        except DatastoreError:
+            return None
+        if result is None or not result.succeeded:
+            return None
+        (state,) = states.values()
+        job = {**self.job, "log_stream": state.log_stream}
+        record = TaskRecord.of(result, store.result_uri(result.run, result.ref))
+        self.log.info("Task %s has succeeded", result.pathspec)
+        return TaskSuccessEvent(
+            xcoms={RECORD_KEY: record.to_dict(), JOB_KEY: job, **link_xcoms(job)}
+        )
 
     async def on_kill(self) -> None:
         """A user has cleared or marked the task, or failed its run: the jobs have no purpose now."""
         # Those that are there: a thousand tasks cleared at once must not make a thousand clients
         # in the half minute that Airflow allows.
         clients = self._clients or await sync_to_async(connect, thread_sensitive=False)(self._key)
-        reason = "The task was cleared or marked in Airflow"
         for job_id in self.job_ids:
-            await asyncio.to_thread(clients.jobs.terminate, job_id, reason)
-            self.log.info("Terminated Batch job %s", job_id)
+            await self._terminate(clients, job_id)
+
+    async def _terminate(self, clients: Clients, job_id: str) -> None:
+        reason = "The task was cleared or marked in Airflow"
+        # For as long as Airflow lets it: nobody comes after it who would try again.
+        while True:
+            await turn_to_end()
+            try:
+                await asyncio.to_thread(clients.jobs.terminate, job_id, reason)
+            except (BatchThrottled, BatchUnanswered):
+                await asyncio.sleep(random.uniform(*_END_AGAIN_SECONDS))
+            except BatchError as error:
+                self.log.warning("Batch job %s may go on, terminate it by hand: %s", job_id, error)
+                return
+            else:
+                self.log.info("Terminated Batch job %s", job_id)
+                return
 
     @property
     def job_ids(self) -> list[str]:
@@ -149,14 +207,6 @@ class BatchJobTrigger(BaseTrigger):
     @property
     def _key(self) -> PollerKey:
         return PollerKey(self.aws_conn_id, self.region_name)
-
-    async def _tell(self, poller: JobPoller, state: JobState, log: LogReader | None) -> None:
-        """Show what is new: lines of the task, or of an array how many of its tasks have ended."""
-        if log is not None:
-            await self._show_log(poller, log)
-        elif (line := digest([state])) != self._digest:
-            self._digest = line
-            self.log.info("Batch job %s: %s", state.id, line)
 
     async def _show_log(self, poller: JobPoller, log: LogReader) -> None:
         try:
@@ -171,33 +221,3 @@ class BatchJobTrigger(BaseTrigger):
             if not self._log_failed:
                 self._log_failed = True
                 self.log.warning("The task's log cannot be read for now: %s", error)
-
-    async def _explain(self, poller: JobPoller, state: JobState) -> None:
-        """Say why a job does not start, once and again whenever the reason changes."""
-        waited = time.time() - (state.created_at or 0) / 1000
-        if state.status != "RUNNABLE" or waited < RUNNABLE_SECONDS:
-            return
-        queue = await poller.describe_queue(state.queue)
-        if (state.reason, queue) == self._explained:
-            return
-        self._explained = (state.reason, queue)
-        self.log.warning("%s", explanation(state, queue, waited))
-
-
-def explanation(state: JobState, queue: str, waited: float) -> str:
-    """Why a job is RUNNABLE and does not run, as far as AWS Batch says.
-
-    Args:
-        state: Of the job.
-        queue: State of its job queue, in words.
-        waited: Seconds since it was submitted.
-    """
-    units = {"VCPU": "vCPU", "MEMORY": "MiB of memory", "GPU": "GPU"}
-    asked = [f"{value} {units.get(kind, kind)}" for kind, value in state.resources.items()]
-    reason = state.reason or "nothing yet: it is starting a host, or all that fit are busy"
-    name = state.queue.rpartition("/")[2]
-    return (
-        f"Batch job {state.id} has been waiting for a host for {waited:.0f} s. It asks for "
-        f"{', '.join(asked) or 'the amounts of its job definition'}. Job queue {name}: {queue}. "
-        f"AWS Batch says: {reason}."
-    )

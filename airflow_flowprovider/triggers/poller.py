@@ -3,18 +3,21 @@
 from __future__ import annotations
 
 import asyncio
+import math
 import random
 import time
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
-from dataclasses import dataclass, field
-from typing import Any, ClassVar, NamedTuple, TypeVar
+from dataclasses import dataclass
+from typing import Any, NamedTuple, TypeVar
 from weakref import WeakKeyDictionary
 
 from asgiref.sync import sync_to_async
 
-from flowsdk.aws_batch.jobs import BatchJobs, BatchThrottled, in_requests
+from airflow_flowprovider.config import ProviderConfig
+from airflow_flowprovider.triggers.budget import RequestBudget
+from flowsdk.aws_batch.jobs import BatchJobs, BatchThrottled, BatchUnanswered, in_requests
 from flowsdk.aws_batch.state import JobState
 from flowsdk.datastore import Storage
 from flowsdk.exception import BatchError
@@ -23,12 +26,11 @@ T = TypeVar("T")
 
 #: Requests that wait for AWS at once. asyncio's own pool is small, and others' triggers use it.
 _THREADS = 16
-#: Between two DescribeJobs: 50 a second are allowed to the whole account.
-_SPACING_SECONDS = 0.05
 #: How much longer the next wait is if nothing has happened, or if AWS asks for fewer requests.
 _PATIENCE, _BACKOFF = 1.5, 2.0
 _MAX_BACKOFF_SECONDS = 60.0
-#: After so long without an answer whoever waits is told: credentials do not heal by themselves.
+#: After so long of being refused whoever waits is told: credentials do not heal by themselves. An
+#: AWS that is overloaded or away does, and is waited for however long that takes.
 _GIVE_UP_SECONDS = 300.0
 #: A job that AWS does not show for so long is gone; a new one may be missing for a moment.
 _UNKNOWN_SECONDS = 60.0
@@ -61,19 +63,66 @@ def connect(key: PollerKey) -> Clients:
     return Clients(FlowBatchHook(key.aws_conn_id, key.region_name).jobs, storage)
 
 
-@dataclass
 class _Watcher:
-    """One trigger that waits for one job."""
+    """One trigger that waits for jobs."""
 
-    states: asyncio.Queue[JobState | BatchError] = field(
-        default_factory=lambda: asyncio.Queue(maxsize=1)
-    )
+    def __init__(self, job_ids: Sequence[str]) -> None:
+        self.job_ids = job_ids
+        self._states: dict[str, JobState] = {}
+        self._error: BatchError | None = None
+        self._news = asyncio.Event()
 
-    def tell(self, news: JobState | BatchError) -> None:
+    def tell(self, state: JobState) -> None:
         """Replace what has not been taken yet: only the newest state matters."""
-        if self.states.full():
-            self.states.get_nowait()
-        self.states.put_nowait(news)
+        self._states[state.id] = state
+        self._news.set()
+
+    def fail(self, error: BatchError) -> None:
+        """Let the trigger fail."""
+        self._error = error
+        self._news.set()
+
+    async def states(self) -> AsyncIterator[Mapping[str, JobState]]:
+        """What is known of the jobs, whenever some have been looked at."""
+        while True:
+            await self._news.wait()
+            self._news.clear()
+            if self._error is not None:
+                raise self._error
+            yield dict(self._states)
+
+
+@dataclass
+class _Triggerer:
+    """What the triggers of an event loop share.
+
+    Attributes:
+        pollers: By connection.
+        reads: Requests that ask for something.
+        ends: Requests that end a job: those of a thousand tasks that are cleared at once must not
+            wait for reads, nor reads for them. AWS counts each operation by itself.
+    """
+
+    pollers: dict[PollerKey, JobPoller]
+    reads: RequestBudget
+    ends: RequestBudget
+
+    @classmethod
+    def running(cls) -> _Triggerer:
+        """That of the running loop."""
+        loop = asyncio.get_running_loop()
+        if loop not in _triggerers:
+            rate = ProviderConfig.load().requests_per_second
+            _triggerers[loop] = cls({}, RequestBudget(rate), RequestBudget(rate))
+        return _triggerers[loop]
+
+
+_triggerers: WeakKeyDictionary[asyncio.AbstractEventLoop, _Triggerer] = WeakKeyDictionary()
+
+
+async def turn_to_end() -> None:
+    """Wait until this triggerer may send a TerminateJob."""
+    await _Triggerer.running().ends.turn()
 
 
 class JobPoller:
@@ -92,46 +141,54 @@ class JobPoller:
         key: Which connection.
         shortest: Time between two rounds, in seconds.
         longest: The same, while nothing happens.
+        budget: For its requests.
     """
 
-    _shared: ClassVar[WeakKeyDictionary[asyncio.AbstractEventLoop, dict[PollerKey, JobPoller]]] = (
-        WeakKeyDictionary()
-    )
-
-    def __init__(self, key: PollerKey, shortest: float, longest: float) -> None:
+    def __init__(
+        self, key: PollerKey, shortest: float, longest: float, budget: RequestBudget
+    ) -> None:
         self._key = key
+        self._budget = budget
         self._shortest = shortest
         self._longest = max(shortest, longest)
         self._interval = shortest
         self._backing_off = False
-        self._watchers: dict[str, list[_Watcher]] = {}
+        self._watchers: list[_Watcher] = []
+        self._open: dict[str, list[_Watcher]] = {}
         self._known: dict[str, str] = {}
         self._missing_since: dict[str, float] = {}
-        self._answered_at = time.monotonic()
+        self._refused_since: float | None = None
         self._task: asyncio.Task[None] | None = None
         self._clients: Clients | None = None
         self._storages: dict[str, Storage] = {}
         self._queues: dict[str, tuple[float, str]] = {}
         self._connecting = asyncio.Lock()
+        self._describing = asyncio.Lock()
         self._threads = ThreadPoolExecutor(_THREADS, thread_name_prefix="flow-poller")
 
     @classmethod
     @contextmanager
     def shared(
-        cls, key: PollerKey, job_id: str, shortest: float, longest: float
-    ) -> Iterator[tuple[JobPoller, AsyncIterator[JobState]]]:
-        """The poller of ``key`` in the running loop, and the states of a job as they are seen."""
-        pollers = cls._shared.setdefault(asyncio.get_running_loop(), {})
+        cls, key: PollerKey, job_ids: Sequence[str], shortest: float, longest: float
+    ) -> Iterator[tuple[JobPoller, AsyncIterator[Mapping[str, JobState]]]]:
+        """The poller of ``key`` in the running loop, and what is seen of some jobs, by id."""
+        triggerer = _Triggerer.running()
+        pollers = triggerer.pollers
         poller = pollers.get(key)
         if poller is None:
-            poller = pollers[key] = cls(key, shortest, longest)
-        watcher = poller._join(job_id)
+            poller = pollers[key] = cls(key, shortest, longest, triggerer.reads)
+        watcher = poller._join(job_ids)
         try:
-            yield poller, _states(watcher)
+            yield poller, watcher.states()
         finally:
-            poller._leave(job_id, watcher)
+            poller._leave(watcher)
             if not poller._watchers and pollers.get(key) is poller:
                 del pollers[key]
+
+    async def request(self, function: Callable[..., T], *args: Any) -> T:
+        """Ask AWS Batch something, when it is this poller's turn; blocks only a thread."""
+        await self._budget.turn()
+        return await self.call(function, *args)
 
     async def call(self, function: Callable[..., T], *args: Any) -> T:
         """Run a blocking function in a thread."""
@@ -158,41 +215,54 @@ class JobPoller:
 
     async def describe_queue(self, queue: str) -> str:
         """The state of a job queue in a few words, asked at most once a minute."""
-        asked_at, words = self._queues.get(queue, (-_QUEUE_SECONDS, ""))
-        if time.monotonic() - asked_at >= _QUEUE_SECONDS:
-            jobs = (await self.clients()).jobs
-            words = await self.call(jobs.describe_queue, queue)
-            self._queues[queue] = (time.monotonic(), words)
-        return words
+        jobs = (await self.clients()).jobs
+        # Many tasks that wait for the same queue want to know at once.
+        async with self._describing:
+            asked_at, words = self._queues.get(queue, (-math.inf, ""))
+            if time.monotonic() - asked_at >= _QUEUE_SECONDS:
+                try:
+                    words = await self.request(jobs.describe_queue, queue)
+                except BatchError as error:
+                    words = f"unknown ({error})"
+                self._queues[queue] = (time.monotonic(), words)
+            return words
 
-    def _join(self, job_id: str) -> _Watcher:
-        watcher = _Watcher()
-        self._watchers.setdefault(job_id, []).append(watcher)
+    def _join(self, job_ids: Sequence[str]) -> _Watcher:
+        watcher = _Watcher(job_ids)
+        self._watchers.append(watcher)
+        for job_id in job_ids:
+            self._open.setdefault(job_id, []).append(watcher)
         if not self._backing_off:
             self._interval = self._shortest
         if self._task is None:
             self._task = asyncio.get_running_loop().create_task(self._run())
         return watcher
 
-    def _leave(self, job_id: str, watcher: _Watcher) -> None:
-        watchers = self._watchers[job_id]
-        watchers.remove(watcher)
-        if not watchers:
-            del self._watchers[job_id]
-            self._known.pop(job_id, None)
-            self._missing_since.pop(job_id, None)
+    def _leave(self, watcher: _Watcher) -> None:
+        self._watchers.remove(watcher)
+        for job_id in watcher.job_ids:
+            others = [other for other in self._open.pop(job_id, ()) if other is not watcher]
+            if others:
+                self._open[job_id] = others
+            else:
+                self._forget(job_id)
         if not self._watchers:
             if self._task is not None:
                 self._task.cancel()
             self._threads.shutdown(wait=False)
 
+    def _forget(self, job_id: str) -> None:
+        self._open.pop(job_id, None)
+        self._known.pop(job_id, None)
+        self._missing_since.pop(job_id, None)
+
     async def _run(self) -> None:
-        self._answered_at = time.monotonic()
         while True:
             await asyncio.sleep(self._interval * random.uniform(0.8, 1.2))
             try:
                 await self._round()
-            except BatchThrottled:
+            except (BatchThrottled, BatchUnanswered):
+                self._refused_since = None
                 self._back_off()
             except BatchError as error:
                 self._failed(error)
@@ -202,16 +272,15 @@ class JobPoller:
     async def _round(self) -> None:
         jobs = (await self.clients()).jobs
         changed = False
-        for some in list(in_requests(self._watchers)):
-            states = await self.call(jobs.describe, some)
-            self._answered_at = time.monotonic()
+        for some in list(in_requests(self._open)):
+            states = await self.request(jobs.describe, some)
+            self._refused_since = None
             for job_id in some:
                 state = self._seen(job_id, states.get(job_id))
-                if state is not None:
+                # Whoever waited for it may have gone meanwhile.
+                if state is not None and job_id in self._open:
                     changed |= self._known.get(job_id) != state.status
-                    self._known[job_id] = state.status
-                    self._tell(job_id, state)
-            await asyncio.sleep(_SPACING_SECONDS)
+                    self._tell(state)
         self._backing_off = False
         grown = min(self._longest, max(self._interval, self._shortest) * _PATIENCE)
         self._interval = self._shortest if changed else grown
@@ -231,18 +300,16 @@ class JobPoller:
 
     def _failed(self, error: BatchError) -> None:
         self._back_off()
-        if time.monotonic() - self._answered_at >= _GIVE_UP_SECONDS:
-            for job_id in list(self._watchers):
-                self._tell(job_id, error)
+        now = time.monotonic()
+        self._refused_since = now if self._refused_since is None else self._refused_since
+        if now - self._refused_since >= _GIVE_UP_SECONDS:
+            for watcher in self._watchers:
+                watcher.fail(error)
 
-    def _tell(self, job_id: str, news: JobState | BatchError) -> None:
-        for watcher in self._watchers.get(job_id, ()):
-            watcher.tell(news)
-
-
-async def _states(watcher: _Watcher) -> AsyncIterator[JobState]:
-    while True:
-        news = await watcher.states.get()
-        if isinstance(news, BatchError):
-            raise news
-        yield news
+    def _tell(self, state: JobState) -> None:
+        for watcher in self._open.get(state.id, ()):
+            watcher.tell(state)
+        if state.finished:
+            self._forget(state.id)
+        else:
+            self._known[state.id] = state.status

@@ -9,6 +9,7 @@ from types import TracebackType
 from typing import Any
 
 from flowsdk.aws_batch.definition import Platform
+from flowsdk.aws_batch.queues import queue_in_words
 from flowsdk.aws_batch.state import JobState
 from flowsdk.exception import BatchError
 
@@ -98,6 +99,12 @@ class BatchJobs:
                     found[job["jobId"]] = JobState.of(job)
         return found
 
+    def children(self, array_id: str, status: str) -> list[JobState]:
+        """Some of the tasks of an array that are in a state: those that AWS lists first."""
+        with _translated("ListJobs"):
+            page = self._client.list_jobs(arrayJobId=array_id, jobStatus=status)
+        return [JobState.of(job) for job in page["jobSummaryList"]]
+
     def terminate(self, job_id: str, reason: str) -> None:
         """End a job in whatever state it is; nothing happens to a finished one."""
         with _translated("TerminateJob"):
@@ -121,14 +128,9 @@ class BatchJobs:
         return str(enabled[0])
 
     def describe_queue(self, queue: str) -> str:
-        """The state of a job queue in a few words, for people who wait for a job."""
+        """The state of a job queue and its hosts in a few words, for people who wait for a job."""
         with _translated("DescribeJobQueues"):
-            found = self._client.describe_job_queues(jobQueues=[queue])["jobQueues"]
-        if not found:
-            return "not found"
-        described = found[0]
-        words = [described["state"], described.get("status", ""), described.get("statusReason", "")]
-        return ", ".join(word for word in words if word)
+            return queue_in_words(self._client, queue)
 
     def platform(self, queue: str) -> Platform:
         """What the jobs of a queue run on; asked once for each queue."""

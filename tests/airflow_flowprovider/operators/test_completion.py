@@ -5,6 +5,7 @@ from typing import Any
 import pytest
 from airflow.sdk.exceptions import AirflowFailException
 
+from airflow_flowprovider.operators import completion
 from airflow_flowprovider.operators.completion import (
     chunk_size,
     failure,
@@ -50,7 +51,7 @@ def job(fake: FakeBatch, job_id: str, **fields: Any) -> None:
 
 def settle(store: FlowDatastore, fake: FakeBatch, made: Job) -> list[str]:
     shown: list[str] = []
-    settle_jobs(store, BatchJobs(fake), [made], shown.append, Logs())
+    settle_jobs(store, BatchJobs(fake), [made], shown.append, Logs(), lambda: None)
     return shown
 
 
@@ -80,9 +81,30 @@ def test_a_job_that_never_came_to_our_code_shows_what_its_container_printed(
     assert result.error.type == "flowsdk.aws_batch.NoResult"
 
 
-def test_a_job_that_still_runs_is_not_declared_dead(
-    store: FlowDatastore, fake: FakeBatch, single: Job
+def test_an_answer_of_aws_that_lags_is_waited_for(
+    store: FlowDatastore, fake: FakeBatch, single: Job, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    looks = 0
+
+    def sleep(_: float) -> None:
+        nonlocal looks
+        looks += 1
+        if looks == 2:
+            fake.change("j", "FAILED", statusReason="Host EC2 (instance i-1) terminated.")
+
+    monkeypatch.setattr(completion.time, "sleep", sleep)
+    job(fake, "j", status="RUNNING")
+    settle(store, fake, single)
+    result = store.read_result(RUN, SPEC.ref)
+    assert result.error is not None
+    assert result.error.type == "flowsdk.aws_batch.HostTerminated"
+    assert fake.calls["DescribeJobs"] == 3
+
+
+def test_a_job_that_still_runs_is_not_declared_dead(
+    store: FlowDatastore, fake: FakeBatch, single: Job, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(completion, "_LOOK_AGAIN_SECONDS", 0.0)
     job(fake, "j", status="RUNNING")
     with pytest.raises(BatchError, match="found it RUNNING, expected a finished job"):
         settle(store, fake, single)
@@ -210,10 +232,13 @@ def test_of_many_failures_the_users_is_told_and_the_ends_of_a_few_logs(
     assert "11 of 12 tasks of step 'body' failed. Task SampleFlow" in str(raised)
     assert "body/9 (attempt 0) failed: ValueError: no such digit" in str(raised)
     shown: list[str] = []
-    tell_failures(store, progress, shown.append)
+    tell_failures(store, progress, shown.append, known=())
     assert shown[1] == "    line 10 of 0"
-    assert shown[-1] == "6 more tasks have failed."
+    assert shown[-1] == "11 tasks have failed; of 5 the log is shown above."
     assert len(shown) == 5 * 21 + 1
+    shown.clear()
+    tell_failures(store, progress, shown.append, known=["0", "1", "2"])
+    assert len(shown) == 2 * 21 + 1, "what the trigger has told of is not told again"
 
 
 @pytest.mark.parametrize(

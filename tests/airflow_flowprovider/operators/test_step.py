@@ -4,6 +4,7 @@ from types import SimpleNamespace
 from typing import Any
 
 import pytest
+from airflow.sdk import Asset
 from airflow.sdk.exceptions import TaskDeferred
 
 from airflow_flowprovider.config import ProviderConfig
@@ -44,9 +45,9 @@ class Driver:
         self.fake, self.store, self.xcoms = fake, store, xcoms
 
     def operator(
-        self, step: str, retries: int = 2, flow: type[FlowSpec] = SampleFlow
+        self, step: str, retries: int = 2, flow: type[FlowSpec] = SampleFlow, **arguments: Any
     ) -> FlowStepOperator:
-        made = FlowStepOperator(task_id=step, flow=flow, step=step, retries=retries)
+        made = FlowStepOperator(task_id=step, flow=flow, step=step, retries=retries, **arguments)
         jobs = BatchJobs(self.fake)
         made.__dict__["batch"] = SimpleNamespace(jobs=jobs, region="eu-west-1")
         made.__dict__["store"] = self.store
@@ -86,7 +87,7 @@ START = TaskRef("start", "0", 0)
 
 def event(trigger: BatchJobTrigger) -> dict[str, Any]:
     """What the trigger says when the jobs have ended."""
-    return {"jobs": trigger.jobs, "next_chunk": 0, "round": trigger.round_number}
+    return {"jobs": trigger.jobs, "next_chunk": 0, "round": trigger.round_number, "told": []}
 
 
 def test_what_the_dag_holds(driver: Driver) -> None:
@@ -284,3 +285,52 @@ def test_the_trigger_gets_the_settings(driver: Driver, monkeypatch: pytest.Monke
     assert trigger.poll_interval_min == trigger.poll_interval_max == 7
     assert trigger.aws_conn_id == "aws_default"
     assert trigger.root == driver.store.storage.root
+
+
+@pytest.mark.parametrize(
+    ("step", "here"),
+    [
+        ("start", False),  # Airflow maps over it
+        ("body", True),
+        ("join", True),
+        ("end", True),
+    ],
+)
+def test_which_steps_end_without_a_second_worker(driver: Driver, step: str, here: bool) -> None:
+    first = driver.defer(driver.ti("start"))
+    if step == "start":
+        assert not first.ends_here
+        return
+    body, both = (frame(0),), (frame(1),)
+    finish(driver.store, driver.xcoms, "start", splits=SPLITS)
+    for name in ("left", "right", "both"):
+        finish(driver.store, driver.xcoms, name, body)
+        finish(driver.store, driver.xcoms, name, both)
+    if step == "end":
+        finish(driver.store, driver.xcoms, "join")
+    trigger = driver.defer(driver.ti(step, 0 if step == "body" else -1))
+    assert trigger.ends_here is here
+    assert trigger.job["id"] == trigger.job_ids[0]
+
+
+def test_what_only_a_worker_does_takes_one(driver: Driver, monkeypatch: pytest.MonkeyPatch) -> None:
+    def ends_here(**arguments: Any) -> bool:
+        operator = driver.operator("end", flow=LoopFlow, **arguments)
+        with pytest.raises(TaskDeferred) as raised:
+            driver.execute(driver.ti("end"), operator)
+        return bool(raised.value.trigger.ends_here)  # type: ignore[attr-defined]
+
+    driver.defer(driver.ti("start"))
+    finish(driver.store, driver.xcoms, "start", next=("end",))
+    assert ends_here()
+    assert not ends_here(outlets=[Asset("flow")])
+    assert not ends_here(on_success_callback=lambda _: None)
+    assert not ends_here(post_execute=lambda *_: None)
+    monkeypatch.setattr("airflow_flowprovider.operators.step.has_listeners", lambda: True)
+    assert not ends_here()
+
+
+def test_a_step_that_loops_to_itself_goes_on_in_a_worker(driver: Driver) -> None:
+    with pytest.raises(TaskDeferred) as raised:
+        driver.execute(driver.ti("start"), driver.operator("start", flow=LoopFlow))
+    assert not raised.value.trigger.ends_here  # type: ignore[attr-defined]

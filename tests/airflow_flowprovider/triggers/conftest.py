@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from airflow_flowprovider.triggers import batch, poller
-from airflow_flowprovider.triggers.poller import Clients, JobPoller, PollerKey
+from airflow_flowprovider.triggers.poller import Clients, PollerKey
 from flowsdk.aws_batch.jobs import BatchJobs
 from flowsdk.datastore import FlowDatastore, open_storage
 from tests.flowsdk.aws_batch.fakes import FakeBatch
@@ -44,14 +44,14 @@ def connections(fake: FakeBatch, monkeypatch: pytest.MonkeyPatch) -> list[Poller
 
     for module in (poller, batch):
         monkeypatch.setattr(module, "connect", connect)
-    monkeypatch.setattr(poller, "_SPACING_SECONDS", 0.0)
+    monkeypatch.setenv("AIRFLOW__FLOWPROVIDER__REQUESTS_PER_SECOND", "100000")
     return made
 
 
 @pytest.fixture(autouse=True)
 def nothing_is_left(connections: list[PollerKey]) -> Iterator[None]:
     yield
-    assert not any(JobPoller._shared.values())
+    assert not any(triggerer.pollers for triggerer in poller._triggerers.values())
 
 
 @pytest.fixture

@@ -7,18 +7,21 @@ from typing import Any
 
 import pytest
 
-from airflow_flowprovider.triggers import batch as module
+from airflow.triggers.base import TaskSuccessEvent, TriggerEvent
+
+from airflow_flowprovider.links import JOB_KEY, job_xcom
+from airflow_flowprovider.records import RECORD_KEY
 from airflow_flowprovider.triggers.batch import BatchJobTrigger
 from airflow_flowprovider.triggers.poller import PollerKey
-from flowsdk.aws_batch.state import JobState
 from flowsdk.datastore import FlowDatastore
 from flowsdk.exception import DatastoreError
 from flowsdk.runtime.logs import LogLine, LogWriter
-from flowsdk.spec import TaskRef
-from tests.flowsdk.aws_batch.fakes import FakeBatch
+from flowsdk.spec import ErrorInfo, TaskRecord, TaskRef, TaskSpec
+from tests.flowsdk.aws_batch.fakes import FakeBatch, commit, succeed
 
 REF = TaskRef("train", "3", 0)
 JOB = {"id": "job-0", "specs": "s3://b/specs", "size": 1}
+JOB_FACTS = job_xcom("job-0", "eu-west-1", "/aws/batch/job", None)
 
 
 def trigger(store: FlowDatastore, **changed: Any) -> BatchJobTrigger:
@@ -32,6 +35,8 @@ def trigger(store: FlowDatastore, **changed: Any) -> BatchJobTrigger:
         "ref": str(REF),
         "next_chunk": 0,
         "round_number": 2,
+        "job": JOB_FACTS,
+        "ends_here": False,
         "deferred_at": time.time(),
         "hold": 0.0,
         "poll_interval_min": 0.01,
@@ -90,7 +95,9 @@ def test_it_shows_the_log_and_says_how_far_it_came(
             fake.change("job-0", "SUCCEEDED")
 
     fake.on_describe = end
-    assert events(trigger(store, next_chunk=1)) == [{"jobs": [JOB], "next_chunk": 3, "round": 2}]
+    assert events(trigger(store, next_chunk=1)) == [
+        {"jobs": [JOB], "next_chunk": 3, "round": 2, "told": []}
+    ]
     assert shown == ["two", "three"]
 
 
@@ -123,43 +130,6 @@ def test_a_log_that_cannot_be_read_ends_no_task(
     fake.on_describe = end_in_the_third_look
     assert len(events(trigger(store))) == 1
     assert shown == ["The task's log cannot be read for now: slow down"]
-
-
-def test_a_long_wait_is_explained_once_for_each_reason(
-    fake: FakeBatch, store: FlowDatastore, shown: list[str]
-) -> None:
-    fake.change("job-0", "RUNNABLE", createdAt=(time.time() - 90) * 1000)
-    looks = 0
-
-    def go_on() -> None:
-        nonlocal looks
-        looks += 1
-        if looks == 3:
-            fake.change("job-0", "RUNNABLE", statusReason="MISCONFIGURATION:NO_GPU")
-        if looks == 6:
-            fake.change("job-0", "SUCCEEDED")
-
-    fake.on_describe = go_on
-    events(trigger(store))
-    assert len(shown) == 2
-    assert "waiting for a host for 90 s. It asks for 4 vCPU. Job queue q: not found." in shown[0]
-    assert "nothing yet" in shown[0]
-    assert "MISCONFIGURATION:NO_GPU" in shown[1]
-
-
-def test_a_short_wait_is_not(fake: FakeBatch, store: FlowDatastore, shown: list[str]) -> None:
-    fake.change("job-0", "RUNNABLE", createdAt=time.time() * 1000)
-    looks = 0
-
-    def go_on() -> None:
-        nonlocal looks
-        looks += 1
-        if looks == 3:
-            fake.change("job-0", "SUCCEEDED")
-
-    fake.on_describe = go_on
-    events(trigger(store))
-    assert shown == []
 
 
 def test_a_user_who_ends_the_task_ends_the_job(
@@ -203,47 +173,6 @@ def test_a_triggerer_that_stops_leaves_the_job_alone(fake: FakeBatch, store: Flo
     assert fake.calls["TerminateJob"] == 0
 
 
-def test_an_explanation_in_full() -> None:
-    state = JobState(
-        "j",
-        status="RUNNABLE",
-        reason="MISCONFIGURATION:JOB_RESOURCE_REQUIREMENT",
-        queue="arn:aws:batch:r:1:job-queue/flows",
-        resources={"VCPU": "4", "MEMORY": "8192", "GPU": "1"},
-    )
-    assert module.explanation(state, "ENABLED, VALID", 61.4) == (
-        "Batch job j has been waiting for a host for 61 s. It asks for 4 vCPU, 8192 MiB of memory, "
-        "1 GPU. Job queue flows: ENABLED, VALID. AWS Batch says: "
-        "MISCONFIGURATION:JOB_RESOURCE_REQUIREMENT."
-    )
-
-
-def test_of_an_array_it_tells_how_many_tasks_have_ended(
-    fake: FakeBatch, store: FlowDatastore, shown: list[str]
-) -> None:
-    looks = iter(
-        [
-            ("PENDING", {"RUNNING": 2, "RUNNABLE": 1}),
-            ("PENDING", {"RUNNING": 2, "RUNNABLE": 1}),
-            ("PENDING", {"RUNNING": 1, "SUCCEEDED": 2}),
-            ("FAILED", {"SUCCEEDED": 2, "FAILED": 1}),
-        ]
-    )
-
-    def go_on() -> None:
-        status, children = next(looks)
-        fake.change("job-0", status, arrayProperties={"size": 3, "statusSummary": children})
-
-    fake.on_describe = go_on
-    (event,) = events(trigger(store, ref=None))
-    assert event["next_chunk"] == 0
-    assert shown == [
-        "Batch job job-0: 0 of 3 tasks ended; RUNNABLE 1, RUNNING 2",
-        "Batch job job-0: 2 of 3 tasks ended; RUNNING 1, SUCCEEDED 2",
-        "Batch job job-0: 3 of 3 tasks ended; SUCCEEDED 2, FAILED 1",
-    ]
-
-
 def test_it_waits_for_all_jobs_and_ends_all_of_them(
     fake: FakeBatch, store: FlowDatastore, shown: list[str]
 ) -> None:
@@ -254,3 +183,72 @@ def test_it_waits_for_all_jobs_and_ends_all_of_them(
     assert event["jobs"] == jobs
     asyncio.run(trigger(store, jobs=jobs).on_kill())
     assert all(job["isTerminated"] for job in fake.jobs.values())
+
+
+SPEC = TaskSpec("MyFlow", "run-1", "train", "3", 0, "root")
+
+
+def ended_here(made: BatchJobTrigger) -> TriggerEvent:
+    """The event of a trigger that a triggerer runs."""
+    made.trigger_id = 1
+
+    async def first() -> TriggerEvent:
+        return await asyncio.wait_for(anext(made.run()), 10)  # type: ignore[arg-type]
+
+    return asyncio.run(first())
+
+
+def test_success_takes_no_second_worker(
+    fake: FakeBatch, store: FlowDatastore, shown: list[str]
+) -> None:
+    write(store, "seen by the worker", "two")
+    result = succeed(store, SPEC, next=("end",))
+    fake.change("job-0", "SUCCEEDED", container={"logStreamName": "stream"})
+    # No hold: an Airflow that hears late of the deferral finds an ended task, which it leaves alone.
+    event = ended_here(trigger(store, ends_here=True, next_chunk=1, hold=1000.0))
+    assert isinstance(event, TaskSuccessEvent)
+    assert event.xcoms is not None
+    assert (
+        event.xcoms[RECORD_KEY] == TaskRecord.of(result, store.result_uri("run-1", REF)).to_dict()
+    )
+    assert event.xcoms[JOB_KEY] == {**JOB_FACTS, "log_stream": "stream"}
+    assert str(event.xcoms["_link_cloudwatch_log"]).endswith("/log-events/stream")
+    assert str(event.xcoms["_link_batch_job"]).endswith("#jobs/detail/job-0")
+    assert shown == ["two", "Task MyFlow/run-1/train/3 has succeeded"]
+    assert TaskSuccessEvent.model_validate_json(event.model_dump_json()).xcoms == event.xcoms
+
+
+@pytest.mark.parametrize("left", ["nothing", "a failure", "a success, but the step maps"])
+def test_all_else_is_for_a_worker(fake: FakeBatch, store: FlowDatastore, left: str) -> None:
+    if left == "a failure":
+        error = ErrorInfo("user", "builtins.ValueError", "no")
+        commit(store, SPEC, status="failed", error=error)
+    if left == "a success, but the step maps":
+        succeed(store, SPEC)
+    fake.change("job-0", "SUCCEEDED")
+    event = ended_here(trigger(store, ends_here=not left.endswith("maps")))
+    assert type(event) is TriggerEvent
+    assert event.payload["jobs"] == [JOB]
+
+
+def test_dag_test_gets_an_event_that_it_understands(fake: FakeBatch, store: FlowDatastore) -> None:
+    """It runs triggers that have no id, and takes up the task whatever the event."""
+    succeed(store, SPEC)
+    fake.change("job-0", "SUCCEEDED")
+    (payload,) = events(trigger(store, ends_here=True))
+    assert payload["jobs"] == [JOB]
+
+
+def test_a_job_is_ended_though_aws_is_overloaded(
+    fake: FakeBatch, store: FlowDatastore, shown: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("airflow_flowprovider.triggers.batch._END_AGAIN_SECONDS", (0.0, 0.01))
+    for _ in range(3):
+        fake.fail("TerminateJob", "TooManyRequestsException")
+    asyncio.run(trigger(store).on_kill())
+    assert fake.jobs["job-0"]["isTerminated"]
+    fake.fail("TerminateJob", "AccessDeniedException", "not yours")
+    asyncio.run(trigger(store, jobs=[{**JOB, "id": "job-1"}, {**JOB, "id": "job-2"}]).on_kill())
+    assert "isTerminated" not in fake.jobs["job-1"]
+    assert fake.jobs["job-2"]["isTerminated"]
+    assert "Batch job job-1 may go on, terminate it by hand" in shown[1]

@@ -14,6 +14,8 @@ from botocore.validate import ParamValidator
 from flowsdk.datastore import FlowDatastore
 from flowsdk.spec import TaskResult, TaskSpec
 
+#: What ListJobs says of a container.
+_SUMMARY = {"exitCode", "reason"}
 TIME = "2026-11-21T09:00:00+00:00"
 
 
@@ -45,6 +47,7 @@ class FakeBatch:
         self.definitions: dict[str, dict[str, Any]] = {}
         self.queues = [{"jobQueueName": "q", "state": "ENABLED", "status": "VALID"}]
         self.platform = "EC2"
+        self.environment: dict[str, Any] = {}
         self.calls: Counter[str] = Counter()
         self.errors: dict[str, list[Exception]] = {}
         self.lost: list[str] = []
@@ -100,6 +103,17 @@ class FakeBatch:
         self.on_describe()
         return {"jobs": [self.jobs[job] for job in request["jobs"] if job in self.jobs]}
 
+    def list_jobs(self, **request: Any) -> dict[str, Any]:
+        """The children of an array, which are jobs like ``<id>:3``."""
+        self._called("ListJobs", request)
+        children = [
+            {**job, "container": {k: v for k, v in job["container"].items() if k in _SUMMARY}}
+            for job_id, job in self.jobs.items()
+            if job_id.startswith(f"{request['arrayJobId']}:")
+            and job["status"] == request["jobStatus"]
+        ]
+        return {"jobSummaryList": children}
+
     def terminate_job(self, **request: Any) -> None:
         self._called("TerminateJob", request)
         self.jobs[request["jobId"]]["isTerminated"] = True
@@ -113,7 +127,12 @@ class FakeBatch:
 
     def describe_compute_environments(self, **request: Any) -> dict[str, Any]:
         self._called("DescribeComputeEnvironments", request)
-        return {"computeEnvironments": [{"computeResources": {"type": self.platform}}]}
+        environment = {
+            "computeEnvironmentName": "e",
+            "computeResources": {"type": self.platform},
+            **self.environment,
+        }
+        return {"computeEnvironments": [environment]}
 
     def get_paginator(self, operation: str) -> Any:
         return _Paginator(self, operation)

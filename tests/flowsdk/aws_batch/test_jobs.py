@@ -163,8 +163,16 @@ def test_the_first_enabled_queue(fake: FakeBatch, jobs: BatchJobs) -> None:
 
 
 def test_the_state_of_a_queue_in_words(fake: FakeBatch, jobs: BatchJobs) -> None:
-    assert jobs.describe_queue("q") == "ENABLED, VALID"
+    assert jobs.describe_queue("q") == "ENABLED, VALID; compute environment e: EC2"
     assert jobs.describe_queue("gone") == "not found"
+
+
+def test_the_children_of_an_array_in_a_state(fake: FakeBatch, jobs: BatchJobs) -> None:
+    for index, status in enumerate(("FAILED", "RUNNING", "FAILED")):
+        container = {"exitCode": 1, "logStreamName": "s"}
+        fake.jobs[f"a:{index}"] = {"jobId": f"a:{index}", "status": status, "container": container}
+    found = jobs.children("a", "FAILED")
+    assert [(child.id, child.exit_code) for child in found] == [("a:0", 1), ("a:2", 1)]
 
 
 @pytest.mark.parametrize(
