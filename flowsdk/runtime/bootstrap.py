@@ -12,9 +12,11 @@ import sys
 from dataclasses import replace
 from pathlib import Path
 from types import FrameType
+from typing import Any
 
 from flowsdk.configs import pin_configs
 from flowsdk.datastore import FlowDatastore
+from flowsdk.datastore.s3 import make_client
 from flowsdk.runtime.errors import describe
 from flowsdk.runtime.interrupt import HOST_ENDS
 from flowsdk.runtime.load import load_flow
@@ -25,7 +27,7 @@ from flowsdk.runtime.task import failed_result, run_task, utc_now
 from flowsdk.spec import ErrorInfo, TaskResult, TaskSpec, flow_class
 
 
-def main(spec_json: bytes, package: str, together: bool = False) -> int:
+def main(spec_json: bytes, package: str, together: bool = False, session: Any = None) -> int:
     """Run the task; returns the process's exit code, 0 exactly if the task succeeded.
 
     Args:
@@ -33,9 +35,14 @@ def main(spec_json: bytes, package: str, together: bool = False) -> int:
         package: Folder of the unpacked code package.
         together: Whether the spec came from an object of many: then its own is still to be stored,
             so that whoever looks for the tasks of a run finds this one.
+        session: The boto3 session to reach a datastore in S3 with; by default the environment's.
     """
     spec = TaskSpec.from_json(spec_json)
-    store = FlowDatastore.at(spec.root, spec.flow)
+
+    def open_store() -> FlowDatastore:
+        return FlowDatastore.at(spec.root, spec.flow, make_client(session) if session else None)
+
+    store = open_store()
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):  # whatever a task prints must be printable here
             stream.reconfigure(errors="backslashreplace")
@@ -58,7 +65,7 @@ def main(spec_json: bytes, package: str, together: bool = False) -> int:
         except BaseException as error:  # noqa: BLE001  # importing the flow file is user code
             return failed_result(spec, describe(error), started_at)
         # A store of its own: connections must not be shared across the fork.
-        return run_task(known, flow, FlowDatastore.at(spec.root, spec.flow), lost)
+        return run_task(known, flow, open_store(), lost)
 
     # When the host is lost Batch starts the job anew, and then this attempt is still to be run.
     processes = TaskProcesses(_echo, started_anew=True)

@@ -22,7 +22,9 @@ def fetch_and_run(spec_uri: str) -> int:
     import boto3
     from botocore.config import Config
 
-    s3 = boto3.client("s3", config=Config(retries={"mode": "adaptive", "total_max_attempts": 8}))
+    # Handed on: a session parses what it knows of AWS only once, and asks once for credentials.
+    session = boto3.session.Session()
+    s3 = session.client("s3", config=Config(retries={"mode": "adaptive", "total_max_attempts": 8}))
 
     def get(uri: str, **part: str) -> bytes:
         bucket, _, key = uri[len("s3://") :].partition("/")
@@ -47,13 +49,14 @@ def fetch_and_run(spec_uri: str) -> int:
     )
     from flowsdk.runtime.bootstrap import main
 
-    return main(spec_json, folder, spec_uri.rpartition("#")[2].isdecimal())
+    return main(spec_json, folder, spec_uri.rpartition("#")[2].isdecimal(), session)
 
 
 def read_spec(spec_uri: str, get: Callable[..., bytes]) -> bytes:
     """The TaskSpec at a URI; of ``…#<first>``, one of the many in an object (``flowsdk.taskset``).
 
-    It is number ``<first>`` there; of an array, as many further as this job's index says.
+    It is number ``<first>`` there; of an array or a multi-node job, as many further as the index of
+    this job or node says.
 
     Args:
         spec_uri: Of the spec.
@@ -62,7 +65,8 @@ def read_spec(spec_uri: str, get: Callable[..., bytes]) -> bytes:
     uri, _, first = spec_uri.rpartition("#")
     if not first.isdecimal():
         return get(spec_uri)
-    at = 8 + 8 * (int(first) + int(os.environ.get("AWS_BATCH_JOB_ARRAY_INDEX", "0")))
+    names = ("AWS_BATCH_JOB_ARRAY_INDEX", "AWS_BATCH_JOB_NODE_INDEX")
+    at = 8 + 8 * (int(first) + sum(int(os.environ.get(name, "0")) for name in names))
     start, end = struct.unpack("<QQ", get(uri, Range=f"bytes={at}-{at + 15}"))
     return get(uri, Range=f"bytes={start}-{end - 1}")
 
