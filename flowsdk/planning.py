@@ -11,7 +11,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from flowsdk.decorators.project import ProjectSettings
-from flowsdk.spec import ForeachFrame, RunSpec, Splits, TaskRef, TaskSpec, flow_class
+from flowsdk.spec import ErrorInfo, ForeachFrame, RunSpec, Splits, TaskRef, TaskSpec, flow_class
 
 if TYPE_CHECKING:
     from flowsdk.decorators.settings import StepSettings
@@ -88,6 +88,26 @@ def gang_facts(foreach: Sequence[ForeachFrame], main_ip: str = "127.0.0.1") -> d
     }
 
 
+def after_failures(
+    spec: TaskSpec, failures: int, lost: ErrorInfo | None, *, last: bool = False
+) -> TaskSpec:
+    """The spec of an attempt that follows others.
+
+    A step with ``@catch`` that is lost with all of its job, for the last time, is tried once more:
+    nothing was left in it that could have acted, so the next job does what ``@catch`` does, and only
+    that.
+
+    Args:
+        spec: Of the attempt, as the first would be.
+        failures: How often the user's code has failed before.
+        lost: How the task was lost with all of its job, if it was and nothing came after.
+        last: Whether there will be no other attempt, whoever is to blame.
+    """
+    if lost is None or not spec.catches or not (last or failures > spec.max_retries):
+        return replace(spec, retry_count=failures)
+    return replace(spec, retry_count=max(failures, spec.max_retries), lost=lost)
+
+
 def task_spec(
     run: RunSpec,
     root: str,
@@ -97,7 +117,6 @@ def task_spec(
     parents: Sequence[TaskRef] = (),
     foreach: Sequence[ForeachFrame] = (),
     attempt: int = 0,
-    retry_count: int = 0,
     facts: Mapping[str, Any] | None = None,
     iteration: int = 0,
 ) -> TaskSpec:
@@ -111,7 +130,6 @@ def task_spec(
         parents: The attempts whose artifacts come in; for a join one per input, in input order.
         foreach: The foreach levels around the task, from :func:`frames_of`.
         attempt: 0-based.
-        retry_count: How many user retries came before.
         facts: What the launcher knows and ``current`` shows.
         iteration: How often a step that loops to itself has run before in the same place.
     """
@@ -132,7 +150,6 @@ def task_spec(
         user=run.user,
         namespace=run.namespace or f"user:{run.user}",
         tags=run.tags,
-        retry_count=retry_count,
         max_retries=settings.retry_times,
         timeout_seconds=settings.timeout_seconds,
         environment=dict(settings.environment),

@@ -22,6 +22,11 @@ RECORD_LIMIT = 6 * 1024
 
 Status = Literal["succeeded", "failed"]
 
+#: What the types of errors begin with that a launcher has found: the task could not tell of them.
+LOSS = "flowsdk.aws_batch."
+#: Names of the classes of errors that say that memory has run out; the last is numpy's.
+_OUT_OF_MEMORY = ("OutOfMemory", "MemoryError", "_ArrayMemoryError")
+
 
 def flow_class(flow: str) -> str:
     """The class of a flow by the flow's name: one deployed in a project is ``project.branch.Flow``."""
@@ -139,6 +144,16 @@ class ErrorInfo:
     message: str
     traceback: str = ""
 
+    @property
+    def lost(self) -> bool:
+        """Whether the task has ended with all of its job, so that nothing in it could act."""
+        return self.type.startswith(LOSS)
+
+    @property
+    def out_of_memory(self) -> bool:
+        """Whether more memory might have helped."""
+        return self.type.rpartition(".")[2] in _OUT_OF_MEMORY
+
 
 @dataclass(frozen=True)
 class RunSpec(Document):
@@ -230,6 +245,8 @@ class TaskSpec(Document):
         decorators: As in RunSpec.
         configs: As in RunSpec.
         catches: Whether a step that dies for the last time is to end by its ``@catch``.
+        lost: How the attempt before this one has died, with all of its job, for the last time: then
+            this one only does what ``@catch`` does about it.
     """
 
     _texts: ClassVar[tuple[str, ...]] = ("parameters",)
@@ -259,6 +276,7 @@ class TaskSpec(Document):
     decorators: tuple[str, ...] = ()
     configs: Mapping[str, str] = field(default_factory=dict)
     catches: bool = False
+    lost: ErrorInfo | None = None
 
     @property
     def ref(self) -> TaskRef:
@@ -274,6 +292,8 @@ class TaskSpec(Document):
     def _build(cls, values: dict[str, Any]) -> TaskSpec:
         values["parents"] = tuple(TaskRef.parse(p) for p in values["parents"])
         values["foreach"] = tuple(ForeachFrame(**f) for f in values["foreach"])
+        if values.get("lost") is not None:
+            values["lost"] = ErrorInfo(**values["lost"])
         for name in ("tags", "decorators"):
             values[name] = tuple(values[name])
         return cls(**values)

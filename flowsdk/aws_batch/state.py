@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from flowsdk.exception import Kind
-from flowsdk.spec import ErrorInfo
+from flowsdk.spec import LOSS, ErrorInfo
 
 #: In the order in which a job goes through them.
 ACTIVE = ("SUBMITTED", "PENDING", "RUNNABLE", "STARTING", "RUNNING")
@@ -109,7 +109,7 @@ def failure(state: JobState) -> ErrorInfo:
     kind, name, message = _cause(state)
     told = "; ".join(text for text in (state.reason, state.container_reason) if text)
     said = f" AWS Batch says: {told.rstrip('.')}." if told else ""
-    return ErrorInfo(kind, f"flowsdk.aws_batch.{name}", f"{message} (job {state.id}).{said}")
+    return ErrorInfo(kind, f"{LOSS}{name}", f"{message} (job {state.id}).{said}")
 
 
 def _cause(state: JobState) -> tuple[Kind, str, str]:
@@ -119,7 +119,10 @@ def _cause(state: JobState) -> tuple[Kind, str, str]:
     if reason.startswith("Host EC2"):
         return "interrupted", "HostTerminated", "The host was taken away while the task ran"
     if "OutOfMemory" in container:
-        message = "The task ran out of memory. Ask for more with @resources(memory=…)"
+        message = (
+            "The task ran out of memory. Ask for more with @resources(memory=…), or let retries do so "
+            "with @retry(on_oom=1.5)"
+        )
         return "user", "OutOfMemory", message
     if "attempt duration exceeded timeout" in reason:
         return "user", "TimedOut", "The task did not end within its @timeout and was stopped"

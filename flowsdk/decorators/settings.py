@@ -99,6 +99,15 @@ class StepSettings:
 
 def step_settings(flow: type, step: str, extra: Sequence[StepDecorator] = ()) -> StepSettings:
     """What the decorators of a step ask for.
+    @property
+    def tries(self) -> int:
+        """How often the step may be tried for its own sake.
+
+        One more with ``@catch``, which acts where the step runs: if it is lost with all of its job,
+        another job has to.
+        """
+        return 1 + self.retry_times + self.catches
+
 
     Of a key that both ``@resources`` and ``@batch`` have, the larger value counts, as in Metaflow:
     what ``@batch`` does not say is no value, what ``@resources`` does not say is its default.

@@ -7,7 +7,7 @@ import itertools
 import time
 from collections import deque
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from flowsdk.datastore import FlowDatastore
 from flowsdk.decorators.settings import StepSettings
@@ -16,7 +16,7 @@ from flowsdk.graph import FlowGraph, Node
 from flowsdk.local.launchers import Launcher
 from flowsdk.local.origin import Origin, commit
 from flowsdk.local.units import Gathering, Unit
-from flowsdk.planning import frames_of, task_id, task_spec
+from flowsdk.planning import after_failures, frames_of, task_id, task_spec
 from flowsdk.spec import ForeachFrame, RunSpec, Splits, TaskRef, TaskResult, TaskSpec
 
 _POLL_SECONDS = 0.5
@@ -160,11 +160,12 @@ class Scheduler:
                 self._store.write_spec(spec)
                 self._out[spec.ref] = unit
                 launcher = self._launcher_of[spec.step]
-                name = launcher.launch(spec, self._settings[spec.step])
+                settings = replace(self._settings[spec.step], ooms=unit.ooms)
+                name = launcher.launch(spec, settings)
                 self._listener.started(spec, name)
 
     def _spec(self, unit: Unit, place: tuple[ForeachFrame, ...]) -> TaskSpec:
-        return task_spec(
+        spec = task_spec(
             self._run,
             self._store.storage.root,
             unit.node,
@@ -172,9 +173,9 @@ class Scheduler:
             parents=unit.parents,
             foreach=place,
             attempt=unit.attempt,
-            retry_count=unit.user_failures,
             iteration=unit.iteration,
         )
+        return after_failures(spec, unit.user_failures, unit.lost, last=True)
 
     def _poll(self) -> list[TaskResult]:
         wait = _POLL_SECONDS
@@ -209,6 +210,11 @@ class Scheduler:
         """Decide what becomes of a unit by its first failure; the rest of a gang is stopped."""
         unit.failure = result
         unit.retry_seconds = self._retry_delay(unit, result)
+        if (error := result.error) is not None:
+            unit.ooms += error.out_of_memory
+            may_catch = self._settings[result.step].catches and unit.lost is None
+            if unit.retry_seconds is None and error.lost and may_catch:
+                unit.lost, unit.retry_seconds = error, 0.0
         if unit.retry_seconds is None:
             self.failed.append(result)
         elif unit.out:

@@ -24,6 +24,7 @@ from flowsdk.runtime.child import NO_RESULT, Target, be_child
 from flowsdk.runtime.errors import describe
 from flowsdk.runtime.interrupt import StopReason, stopped_for
 from flowsdk.runtime.logs import LineBuffer, LogLine, LogWriter
+from flowsdk.runtime.memory import oom_kills
 from flowsdk.runtime.redaction import Redactor
 from flowsdk.runtime.task import failed_result, utc_now
 from flowsdk.spec import ErrorInfo, TaskRef, TaskResult, TaskSpec
@@ -53,6 +54,13 @@ _TWO_RESULTS = ErrorInfo(
     "flowsdk.Forked",
     "The step forked its process with os.fork() and both processes came to its end. End the child "
     "with os._exit(), or use multiprocessing or subprocess.",
+)
+
+_OUT_OF_MEMORY = ErrorInfo(
+    "user",
+    "flowsdk.OutOfMemory",
+    "The task's process was killed because the memory of its container ran out. Ask for more with "
+    "@resources(memory=…), or let retries do so with @retry(on_oom=1.5).",
 )
 
 
@@ -87,7 +95,7 @@ class TaskProcesses:
         """Fork a task. Returns its process id.
 
         Args:
-            spec: What it runs.
+            spec: What it runs; if the attempt before was lost, only what ``@catch`` does about it.
             store: Where its log and its result go.
             target: Runs in the child; must not use connections made before the fork.
             first_chunk: Number of the first chunk of its log.
@@ -96,7 +104,7 @@ class TaskProcesses:
             UsageError: The system allows no more processes or files.
         """
         log = LogWriter(store, spec.run, spec.ref, first_chunk, self._max_log_bytes)
-        return self._fork(_Task(spec, store, target, log, utc_now())).pid
+        return self._fork(_Task(spec, store, target, log, utc_now()), spec.lost).pid
 
     def _fork(self, task: _Task, lost: ErrorInfo | None = None) -> _Child:
         child = _Child(task, lost, [other.fds for other in self._running])
@@ -193,6 +201,7 @@ class _Child:
         #: Why the process has gone, for the log: it could not tell any more.
         self.unsaid = ""
         self._lost = lost
+        self._oom_kills = oom_kills()
         self._result = bytearray()
         self._redactor = Redactor()
         self._status: int | None = None
@@ -335,6 +344,8 @@ class _Child:
             if self._stopped:
                 message = f"The task's process was stopped ({killer.name}): {self._stopped}."
                 return ErrorInfo("interrupted", "flowsdk.Killed", message)
+            if killer == signal.SIGKILL and oom_kills() > self._oom_kills:
+                return _OUT_OF_MEMORY
             return ErrorInfo("user", "flowsdk.Killed", message)
         if os.WEXITSTATUS(status) == NO_RESULT:
             return ErrorInfo(
