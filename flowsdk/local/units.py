@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 
 from flowsdk.graph import Node
 from flowsdk.planning import task_id
-from flowsdk.spec import ForeachFrame, TaskRef, TaskResult
+from flowsdk.spec import ErrorInfo, ForeachFrame, TaskRef, TaskResult
 
 
 @dataclass(eq=False)
@@ -20,6 +20,8 @@ class Unit:
         iteration: How often a step that loops to itself has run before in the same place.
         attempt: The attempt that is next or running, 0-based.
         user_failures: How many attempts have failed by the flow's own fault.
+        lost: How the task was lost with all of its job, for the last time.
+        ooms: How often memory has run out.
         platform_failures: How many have failed otherwise.
         out: The tasks that are running.
         done: The results of this attempt so far.
@@ -34,6 +36,8 @@ class Unit:
     attempt: int = 0
     user_failures: int = 0
     platform_failures: int = 0
+    lost: ErrorInfo | None = None
+    ooms: int = 0
     out: set[TaskRef] = field(default_factory=set)
     done: list[TaskResult] = field(default_factory=list)
     failure: TaskResult | None = None

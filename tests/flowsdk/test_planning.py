@@ -8,8 +8,8 @@ from hypothesis import strategies as st
 
 from flowsdk.client.metadata import newest_first
 from flowsdk.graph import FlowGraph
-from flowsdk.planning import frames_of, gang_facts, iteration_of, task_id
-from flowsdk.spec import ForeachFrame, Splits
+from flowsdk.planning import after_failures, frames_of, gang_facts, iteration_of, task_id
+from flowsdk.spec import ErrorInfo, ForeachFrame, Splits, TaskSpec
 from tests.flowsdk.flows import import_flow
 
 
@@ -78,3 +78,29 @@ def test_the_levels_around_a_task(tmp_path: Path) -> None:
     assert frames_of(graph, graph["join"], "last", inside) == ()
     # Over nothing, the join comes right after the step that splits and is in no split of it.
     assert frames_of(graph, graph["join"], "start", (frame(3),)) == (frame(3),)
+
+
+LOST = ErrorInfo("user", "flowsdk.aws_batch.TimedOut", "too long")
+
+
+@pytest.mark.parametrize(
+    ("catches", "failures", "lost", "last", "after"),
+    [
+        (True, 1, LOST, False, (1, None)),  # its author allows another try
+        (True, 2, LOST, False, (2, LOST)),
+        (True, 0, LOST, True, (1, LOST)),  # the platform has used up all tries
+        (True, 2, None, True, (2, None)),
+        (False, 2, LOST, True, (2, None)),
+    ],
+)
+def test_what_was_lost_for_good_is_caught_by_another_attempt(
+    catches: bool,
+    failures: int,
+    lost: ErrorInfo | None,
+    last: bool,
+    after: tuple[int, ErrorInfo | None],
+) -> None:
+    spec = TaskSpec("F", "r", "s", "0", 2, "root", max_retries=1, catches=catches)
+    made = after_failures(spec, failures, lost, last=last)
+    assert (made.retry_count, made.lost) == after
+    assert TaskSpec.from_json(made.to_json()) == made

@@ -13,6 +13,7 @@ from typing import Any
 import pytest
 
 from flowsdk import FlowSpec, catch, current, retry, step
+from flowsdk.artifacts.scope import Scope
 from flowsdk.exception import (
     CaughtException,
     DecoratorError,
@@ -24,7 +25,7 @@ from flowsdk.flow import graph_of
 from flowsdk.lint import check
 from flowsdk.runtime import processes
 from flowsdk.runtime.bootstrap import main
-from flowsdk.spec import TaskSpec
+from flowsdk.spec import ErrorInfo, TaskSpec
 from tests.flowsdk.flows import write_flow
 from tests.flowsdk.running import run
 
@@ -212,6 +213,17 @@ def dying(how: str) -> type[FlowSpec]:
     return type("Dies", (Dies,), {"how": how, "__module__": __name__})
 
 
+def test_a_process_that_the_memory_of_its_container_was_too_small_for(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    kills = iter(range(100))
+    monkeypatch.setattr(processes, "oom_kills", lambda: next(kills))
+    ran = run(dying("killed"), tmp_path)
+    assert ran.succeeded
+    assert ran.value("end/0", "problem").type == "flowsdk.OutOfMemory"
+    assert ran.results["dies/0"].caught.out_of_memory
+
+
 @pytest.mark.parametrize(
     ("how", "type_", "message"),
     [
@@ -326,6 +338,27 @@ def test_a_job_catches_the_death_of_its_task_too(
     assert result.next == ("end",)
     assert result.caught
     assert result.caught.type == "flowsdk.Killed"
+
+
+def test_a_job_does_what_catch_does_about_one_that_was_lost(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    write_flow(tmp_path, JOB)
+    lost = ErrorInfo("user", "flowsdk.aws_batch.OutOfMemory", "No memory (job j).")
+    spec = TaskSpec(
+        "Job", "r", "start", "0", 3, str(tmp_path / "data"), parameters={}, script="flow.py",
+        retry_count=2, max_retries=2, catches=True, lost=lost,
+    )  # fmt: skip
+    before = signal.getsignal(signal.SIGTERM)
+    try:
+        assert main(spec.to_json(), str(tmp_path)) == 0
+    finally:
+        signal.signal(signal.SIGTERM, before)
+    store = processes.FlowDatastore.at(spec.root, "Job")
+    result = store.read_result("r", spec.ref)
+    assert (result.next, result.caught) == (("end",), lost)
+    problem = Scope(store.storage, store.blobs, result.artifacts).load("problem")
+    assert (problem.type, problem.exception) == (lost.type, lost.message)
 
 
 class SplitsAndCatches(FlowSpec):
