@@ -153,7 +153,7 @@ class _Tasks:
             settings=settings,
             # What waits for the flow waits for this.
             outlets=[flow_asset(self._dag_id)] if not node.next else [],
-            retries=settings.retry_times + self._config.infrastructure_retries,
+            retries=settings.tries - 1 + self._config.infrastructure_retries,
             retry_delay=delay if settings.retry_times else _RETRY_DELAY,
             doc_md=_markdown(node.doc),
             map_index_template=_LABEL_TEMPLATE if opener else None,

@@ -20,6 +20,7 @@ from flowsdk.aws_batch.launching import settle
 from flowsdk.aws_batch.logs import container_log
 from flowsdk.aws_batch.state import JobState
 from flowsdk.datastore import FlowDatastore
+from flowsdk.decorators.settings import StepSettings
 from flowsdk.exception import BatchError, TaskFailed
 from flowsdk.spec import TaskRecord, TaskResult, TaskSpec
 from flowsdk.taskset import Outcome, SetOutcome
@@ -157,18 +158,18 @@ def _record_of_several(
     )
 
 
-def failure(progress: Progress, retry_times: int) -> Exception | None:
+def failure(progress: Progress, settings: StepSettings) -> Exception | None:
     """The exception that a task instance ends with; None if none of its tasks has failed.
 
     Args:
         progress: Of the task instance.
-        retry_times: How often the user's code may fail and be tried again.
+        settings: What the step's decorators ask for.
     """
     failed = [unit for unit in progress.pending() if unit.failed is not None]
     if not failed:
         return None
     error = _task_failed(progress, failed)
-    if any(_is_users(unit) and unit.failures > retry_times for unit in failed):
+    if any(_is_users(unit) and _is_over(unit, settings) for unit in failed):
         given_up = AirflowFailException(str(error))
         given_up.__cause__ = error
         return given_up
@@ -201,6 +202,12 @@ def _is_users(unit: Unit) -> bool:
         and unit.failed.error is not None
         and (unit.failed.error.kind == "user")
     )
+
+
+def _is_over(unit: Unit, settings: StepSettings) -> bool:
+    """Whether the user's code has failed too often; one more try is there for ``@catch``."""
+    is_to_be_caught = settings.catches and unit.lost is not None
+    return unit.failures > settings.retry_times + is_to_be_caught
 
 
 def _task_failed(progress: Progress, failed: Sequence[Unit]) -> TaskFailed:

@@ -36,10 +36,12 @@ class Tries:
         attempt: 0-based number of this try; grows for ever.
         generation: The first attempt since the task was last cleared: a cleared task runs afresh,
             so it must neither adopt an earlier job nor take over an earlier result.
+        last: Whether Airflow allows no other.
     """
 
     attempt: int
     generation: int
+    last: bool = False
 
     @classmethod
     def of(cls, ti: TaskInstance, retries: int) -> Tries:
@@ -48,7 +50,8 @@ class Tries:
         Airflow counts tries on over clears and raises ``max_tries`` by as many at each.
         """
         attempt = ti.try_number - 1
-        return cls(attempt, max(0, min(attempt, ti.max_tries - retries)))
+        generation = max(0, min(attempt, ti.max_tries - retries))
+        return cls(attempt, generation, attempt >= ti.max_tries)
 
     @property
     def first(self) -> bool:
@@ -157,26 +160,38 @@ class Launcher:
         pending = progress.pending()
         specs = [spec for unit in pending for spec in progress.specs(unit)]
         ref = specs[0].ref
+        # They are one job: what one of them lacks, all get.
+        settings = replace(self._settings, ooms=max(unit.ooms for unit in pending))
         if is_plain(progress):
             self._store.write_spec(specs[0])
-            return [self._submit(specs, self._store.spec_uri(specs[0].run, ref), round_number, 0)]
+            uri = self._store.spec_uri(specs[0].run, ref)
+            return [self._submit(specs, uri, settings, round_number, 0)]
         # Never another's object: arrays that are out read theirs by position.
         while not self._begun and not self._store.write_specs(self._set_name(round_number), specs):
             round_number += 1
         self._begun = False
         uri = self._store.specs_uri(specs[0].run, self._set_name(round_number), ref)
         return [
-            self._submit(specs[first : first + MAX_ARRAY], f"{uri}#{first}", round_number, number)
+            self._submit(
+                specs[first : first + MAX_ARRAY], f"{uri}#{first}", settings, round_number, number
+            )
             for number, first in enumerate(range(0, len(specs), MAX_ARRAY))
         ]
 
-    def _submit(self, specs: Sequence[TaskSpec], uri: str, round_number: int, number: int) -> Job:
+    def _submit(
+        self,
+        specs: Sequence[TaskSpec],
+        uri: str,
+        settings: StepSettings,
+        round_number: int,
+        number: int,
+    ) -> Job:
         spec = specs[0]
         prefix = job_prefix(spec.flow, spec.run, spec.step, self._part, self._tries.generation)
         name = f"{prefix}{self._tries.attempt}"
         if round_number or number:
             name += f"-{round_number}-{number}"
-        job_id = submit_tasks(self._jobs, specs, uri, name, self._settings, self._defaults)
+        job_id = submit_tasks(self._jobs, specs, uri, name, settings, self._defaults)
         return Job(job_id, uri, len(specs))
 
     def _is_new(self, progress: Progress) -> bool:

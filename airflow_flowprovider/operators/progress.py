@@ -8,7 +8,8 @@ from itertools import groupby
 
 from flowsdk.datastore import FlowDatastore
 from flowsdk.graph import Node
-from flowsdk.spec import TaskResult, TaskSpec
+from flowsdk.planning import after_failures
+from flowsdk.spec import ErrorInfo, TaskResult, TaskSpec
 from flowsdk.succession import Planned
 
 #: Makes the spec of one attempt: of a planned task, in an iteration.
@@ -26,6 +27,8 @@ class Unit:
         past: The results of earlier iterations.
         failures: How often the user's code has failed in this iteration.
         failed: Of the newest attempt that has failed, a result that says so.
+        lost: How the tasks were lost with all of their job; None if their code has failed since.
+        ooms: How often memory has run out in this iteration.
     """
 
     tasks: tuple[Planned, ...]
@@ -34,6 +37,12 @@ class Unit:
     past: tuple[TaskResult, ...] = ()
     failures: int = 0
     failed: TaskResult | None = None
+    lost: ErrorInfo | None = None
+    ooms: int = 0
+
+    def forget(self) -> None:
+        """Begin with an iteration as if nothing had failed in it."""
+        self.failures, self.failed, self.lost, self.ooms = 0, None, None, 0
 
 
 class Progress:
@@ -48,14 +57,22 @@ class Progress:
         node: The step.
         tasks: All of the task instance.
         make_spec: Makes the spec of the attempt at hand.
+        last: Whether Airflow allows no other attempt.
     """
 
     def __init__(
-        self, store: FlowDatastore, node: Node, tasks: Sequence[Planned], make_spec: MakeSpec
+        self,
+        store: FlowDatastore,
+        node: Node,
+        tasks: Sequence[Planned],
+        make_spec: MakeSpec,
+        *,
+        last: bool = False,
     ) -> None:
         self._store = store
         self._node = node
         self._make_spec = make_spec
+        self._last = last
         self.units = [Unit(group) for group in _units(tasks)]
 
     def look(self, attempts: Sequence[int]) -> None:
@@ -83,7 +100,7 @@ class Progress:
     def specs(self, unit: Unit) -> list[TaskSpec]:
         """The specs of a unit's tasks in the attempt at hand."""
         made = (self._make_spec(task, unit.iteration) for task in unit.tasks)
-        return [replace(spec, retry_count=unit.failures) for spec in made]
+        return [after_failures(spec, unit.failures, unit.lost, last=self._last) for spec in made]
 
     def pending(self) -> list[Unit]:
         """What has still to run."""
@@ -104,22 +121,33 @@ class Progress:
             for task, result in zip(unit.tasks, unit.done, strict=True)
         )
         unit.past += unit.done
-        unit.done, unit.failures, unit.failed = (), 0, None
+        unit.done = ()
+        unit.forget()
         return True
 
 
 def _judge(unit: Unit, attempts: Iterable[Sequence[TaskResult | None]]) -> None:
     """Note what the results of a unit's attempts, oldest first, say of it."""
-    unit.failures, unit.failed = 0, None
+    unit.forget()
     for results in attempts:
         found = [result for result in results if result is not None]
         failed = [result for result in found if not result.succeeded]
         if failed:
             unit.failed = failed[0]
-            unit.failures += any(r.error and r.error.kind == "user" for r in failed)
+            _count(unit, [result.error for result in failed if result.error])
         elif len(found) == len(results):
             unit.done = tuple(found)
             return
+
+
+def _count(unit: Unit, errors: Sequence[ErrorInfo]) -> None:
+    """Note what went wrong in one attempt."""
+    users = [error for error in errors if error.kind == "user"]
+    unit.failures += bool(users)
+    unit.ooms += any(error.out_of_memory for error in errors)
+    losses = [error for error in users or errors if error.lost]
+    if users or losses:
+        unit.lost = losses[0] if losses else None
 
 
 def _units(tasks: Sequence[Planned]) -> Iterator[tuple[Planned, ...]]:

@@ -248,7 +248,7 @@ class FlowStepOperator(BaseOperator):
             run = start_run(self.flow, self.store, context, self.parameters)
             push_tags(ti, run)
         make_spec = partial(self._spec, run, tries.attempt, facts(context))
-        progress = Progress(self.store, self.node, tasks, make_spec)
+        progress = Progress(self.store, self.node, tasks, make_spec, last=tries.last)
         part, defaults = part_of(ti), self.config.batch_defaults
         launcher = Launcher(self.batch.jobs, self.store, self.settings, defaults, part, tries)
         mapped_over = self.step in mapping.groups and mapping.groups[self.step].mapped
@@ -365,7 +365,7 @@ class FlowStepOperator(BaseOperator):
                 self.store, self.batch.jobs, jobs, self._show, self._open_logs, self._check_killed
             )
             work.progress.look(work.tries.all())
-        error = failure(work.progress, self.settings.retry_times)
+        error = failure(work.progress, self.settings)
         if error is None:
             return
         if log is None:

@@ -19,6 +19,7 @@ from airflow_flowprovider.operators.progress import Progress
 from airflow_flowprovider.records import RECORD_KEY
 from flowsdk.aws_batch.jobs import BatchJobs
 from flowsdk.datastore import FlowDatastore
+from flowsdk.decorators.settings import StepSettings
 from flowsdk.exception import BatchError, TaskFailed
 from flowsdk.flow import graph_of
 from flowsdk.planning import task_id
@@ -31,6 +32,7 @@ from tests.flowsdk.aws_batch.fakes import FakeBatch, commit, succeed
 
 SPEC = TaskSpec(FLOW, RUN, "start", "0", 0, "root")
 USER = ErrorInfo("user", "builtins.ValueError", "no such digit", "Traceback …")
+LOST = ErrorInfo("user", "flowsdk.aws_batch.OutOfMemory", "no memory")
 SYSTEM = ErrorInfo("system", "flowsdk.aws_batch.NotStarted", "no role")
 WIDE = Splits("names", 12, "digest", tuple("abcdefghijkl"))
 
@@ -183,22 +185,32 @@ def test_success_of_many_leaves_one_record_that_leads_to_their_outcomes(
 
 
 @pytest.mark.parametrize(
-    ("error", "failures", "retry_times", "again"),
+    ("error", "failures", "retry_times", "catches", "again"),
     [
-        (USER, 1, 0, False),
-        (USER, 1, 1, True),
-        (USER, 2, 1, False),
-        (SYSTEM, 1, 0, True),
-        (SYSTEM, 2, 1, True),
+        (USER, 1, 0, False, False),
+        (USER, 1, 1, False, True),
+        (USER, 2, 1, False, False),
+        (USER, 1, 0, True, False),  # its own job has had the chance to catch it
+        (SYSTEM, 1, 0, False, True),
+        (SYSTEM, 2, 1, False, True),
+        (LOST, 1, 0, False, False),
+        (LOST, 1, 0, True, True),
+        (LOST, 2, 0, True, False),
     ],
 )
 def test_who_may_try_again(
-    store: FlowDatastore, error: ErrorInfo, failures: int, retry_times: int, again: bool
+    store: FlowDatastore,
+    error: ErrorInfo,
+    failures: int,
+    retry_times: int,
+    catches: bool,
+    again: bool,
 ) -> None:
     for attempt in range(failures):
         spec = TaskSpec(FLOW, RUN, "start", "0", attempt, "root")
         commit(store, spec, status="failed", error=error)
-    raised = failure(progress_of(store, "start", [Planned()], failures - 1), retry_times)
+    settings = StepSettings(retry_times=retry_times, catches=catches)
+    raised = failure(progress_of(store, "start", [Planned()], failures - 1), settings)
     assert isinstance(raised, TaskFailed if again else AirflowFailException)
     failed = raised if again else raised.__cause__
     assert isinstance(failed, TaskFailed)
@@ -208,7 +220,7 @@ def test_who_may_try_again(
 
 def test_builtin_errors_are_called_as_users_know_them(store: FlowDatastore) -> None:
     commit(store, SPEC, status="failed", error=USER)
-    assert str(failure(progress_of(store, "start", [Planned()]), 0)) == (
+    assert str(failure(progress_of(store, "start", [Planned()]), StepSettings())) == (
         f"Task SampleFlow/{RUN}/start/0 (attempt 0) failed: ValueError: no such digit"
     )
 
@@ -227,7 +239,7 @@ def test_of_many_failures_the_users_is_told_and_the_ends_of_a_few_logs(
             error = USER if spec.task == "9" else SYSTEM
             commit(store, spec, status="failed", error=error)
     progress = progress_of(store, "body", [Planned((), spec.foreach) for spec in specs])
-    raised = failure(progress, 0)
+    raised = failure(progress, StepSettings())
     assert isinstance(raised, AirflowFailException)
     assert "11 of 12 tasks of step 'body' failed. Task SampleFlow" in str(raised)
     assert "body/9 (attempt 0) failed: ValueError: no such digit" in str(raised)

@@ -109,6 +109,35 @@ def test_only_what_users_did_counts_as_their_failure(store: FlowDatastore) -> No
     assert [made.specs(unit)[0].retry_count for unit in made.units] == [0, 2, 0]
 
 
+def test_what_is_known_of_losses(store: FlowDatastore) -> None:
+    oom = ErrorInfo("user", "flowsdk.aws_batch.OutOfMemory", "no")
+    errors = {
+        "0": (oom, SYSTEM, oom),
+        "1": (SYSTEM, ErrorInfo("system", "flowsdk.exception.DatastoreError", "no")),
+        "2": (oom, ErrorInfo("user", "builtins.MemoryError", "no")),
+    }
+    for task, found in errors.items():
+        for attempt, error in enumerate(found):
+            commit(store, spec(task, attempt), status="failed", error=error)
+    made = progress(store, attempt=3)
+    made.look(range(4))
+    assert [unit.ooms for unit in made.units] == [2, 0, 2]
+    assert [unit.lost for unit in made.units] == [oom, SYSTEM, None]
+
+
+@pytest.mark.parametrize("last", [True, False])
+def test_the_last_attempt_of_what_was_lost_is_for_catch(store: FlowDatastore, last: bool) -> None:
+    commit(store, spec("0"), status="failed", error=SYSTEM)
+
+    def make(task: Planned, iteration: int) -> TaskSpec:
+        return replace(spec(task_id(task.foreach, iteration), 1), catches=True)
+
+    made = Progress(store, graph_of(LoopFlow)["start"], [Planned()], make, last=last)
+    made.look([0, 1])
+    (found,) = made.specs(made.units[0])
+    assert found.lost == (SYSTEM if last else None)
+
+
 @pytest.mark.parametrize("whole", [True, False])
 def test_a_gang_has_succeeded_if_all_of_it_has_in_the_same_attempt(
     store: FlowDatastore, whole: bool
