@@ -47,6 +47,10 @@ def airflow(
         "AIRFLOW__SCHEDULER__TASK_INSTANCE_HEARTBEAT_TIMEOUT_DETECTION_INTERVAL": "5",
         "AIRFLOW__FLOWPROVIDER__SYNC_WINDOW": "3",
         "AIRFLOW__CORE__MAX_MAP_LENGTH": str(MAX_MAP_LENGTH),
+        # The default of 32 workers at once on two cores makes each so slow that Airflow gives it up.
+        "AIRFLOW__CORE__PARALLELISM": "8",
+        # Unchanged files need not be parsed every 30 s; those that change are all the same.
+        "AIRFLOW__DAG_PROCESSOR__MIN_FILE_PROCESS_INTERVAL": "300",
     }
     with Standalone(dags, folder / "state", extra_env=extra_env) as standalone:
         yield Airflow(standalone, dags)
