@@ -96,9 +96,6 @@ class StepSettings:
     catches: bool = False
     array: bool = False
 
-
-def step_settings(flow: type, step: str, extra: Sequence[StepDecorator] = ()) -> StepSettings:
-    """What the decorators of a step ask for.
     @property
     def tries(self) -> int:
         """How often the step may be tried for its own sake.
@@ -108,6 +105,9 @@ def step_settings(flow: type, step: str, extra: Sequence[StepDecorator] = ()) ->
         """
         return 1 + self.retry_times + self.catches
 
+
+def step_settings(flow: type, step: str, extra: Sequence[StepDecorator] = ()) -> StepSettings:
+    """What the decorators of a step ask for.
 
     Of a key that both ``@resources`` and ``@batch`` have, the larger value counts, as in Metaflow:
     what ``@batch`` does not say is no value, what ``@resources`` does not say is its default.
