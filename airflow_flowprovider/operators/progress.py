@@ -110,6 +110,11 @@ class Progress:
         """Of all tasks that have succeeded, earlier iterations of loops included."""
         return [result for unit in self.units for result in (*unit.past, *unit.done)]
 
+    def take(self, unit: Unit, results: Sequence[TaskResult]) -> bool:
+        """Let a unit have the results of an earlier run; whether it repeats after them."""
+        unit.done = tuple(results)
+        return self._repeats(unit)
+
     def _repeats(self, unit: Unit) -> bool:
         """Let a unit that has succeeded and goes to its own step again do so."""
         if not unit.done or self._node.name not in unit.done[0].next:

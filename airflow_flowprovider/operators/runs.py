@@ -12,6 +12,7 @@ from typing import Any
 from airflow.sdk.exceptions import AirflowFailException
 
 from airflow_flowprovider.assets import event_parameters, trigger_facts
+from airflow_flowprovider.operators.reuse import Resumption
 from airflow_flowprovider.project import deployed_project
 from flowsdk import package
 from flowsdk.configs import recorded_configs
@@ -42,7 +43,8 @@ def start_run(flow: type[FlowSpec], store: FlowDatastore, context: Mapping[str, 
     Raises:
         ParameterError: The run's parameters are not what the flow declares.
         PackageError: The flow file or a module that it imports cannot be read.
-        AirflowFailException: The datastore has a run of this id that was deleted in Airflow.
+        AirflowFailException: The datastore has a run of this id that was deleted in Airflow, or
+            there is no such run as this one is to resume.
     """
     run_id = str(context["run_id"])
     try:
@@ -104,10 +106,15 @@ def facts(context: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _new_run(flow: type[FlowSpec], store: FlowDatastore, context: Mapping[str, Any]) -> RunSpec:
-    given = {name: context["params"].get(name) for name in collect_parameters(flow)}
     project = deployed_project(flow)
-    given |= event_parameters(flow, project, context)
-    parameters = resolve_parameters(flow, given, env={}, ds_type="s3", project=project)
+    resumption = Resumption.of(flow, context)
+    if resumption is not None:
+        origin, values = resumption.take_over(flow, store, context)
+    else:
+        given = {name: context["params"].get(name) for name in collect_parameters(flow)}
+        given |= event_parameters(flow, project, context)
+        resolved = resolve_parameters(flow, given, env={}, ds_type="s3", project=project)
+        origin, values = None, include_files(flow, resolved, store)
     script = Path(sys.modules[flow.__module__].__file__ or "")
     root = _bundle_root(script, context.get("dag"))
     built = package.build(script, root, decorator_modules(flow))
@@ -116,7 +123,7 @@ def _new_run(flow: type[FlowSpec], store: FlowDatastore, context: Mapping[str, A
     return RunSpec(
         flow=store.flow,
         run=str(context["run_id"]),
-        parameters=include_files(flow, parameters, store),
+        parameters=values,
         code=package.upload(store, built),
         script=built.script,
         user=user,
@@ -132,6 +139,7 @@ def _new_run(flow: type[FlowSpec], store: FlowDatastore, context: Mapping[str, A
             *(project.tags if project else ()),
         ),
         configs=recorded_configs(flow),
+        origin=origin,
     )
 
 

@@ -36,6 +36,7 @@ from airflow_flowprovider.operators.labels import label_of, set_label
 from airflow_flowprovider.operators.launching import Job, Launcher, Tries, is_plain, part_of
 from airflow_flowprovider.operators.parents import Parents
 from airflow_flowprovider.operators.progress import Progress
+from airflow_flowprovider.operators.reuse import Resumption
 from airflow_flowprovider.operators.runs import facts, read_run, start_run
 from airflow_flowprovider.operators.watching import JobWatch
 from airflow_flowprovider.project import deployed_name
@@ -217,6 +218,11 @@ class FlowStepOperator(BaseOperator):
     def _launch_and_wait(self, context: Context) -> list[int] | None:
         work = self._work(context)
         self._check_killed()
+        # A task that was cleared is to run; of one that is tried again, the results are found below.
+        resumption = Resumption.of(self.flow, context) if work.tries.attempt == 0 else None
+        if resumption is not None:
+            count = resumption.reuse(self.store, self.graph, self.node, work.progress)
+            self.log.info("Using %d tasks of run %s again", count, resumption.run)
         jobs = work.launcher.take_over(work.progress)
         if jobs:
             self.log.info("Adopted %s, which an earlier worker submitted", self._named(jobs))

@@ -243,14 +243,19 @@ class FlowDatastore:
         # The other names are the run's own documents.
         return [keys.name_of(name) for name in names if "." not in name]
 
-    def attempts(self, run: str, step: str | None = None) -> dict[str, dict[str, list[TaskRef]]]:
+    def attempts(
+        self, run: str, step: str | None = None, task: str | None = None
+    ) -> dict[str, dict[str, list[TaskRef]]]:
         """The attempts launched in a run: step → task → attempts in order. One listing.
 
         Args:
             run: Run id.
             step: Only this step.
+            task: Only this task of the step.
         """
         prefix = keys.run(self.flow, run) if step is None else keys.step(self.flow, run, step)
+        if step is not None and task is not None:
+            prefix = keys.task(self.flow, run, step, task)
         start = len(keys.run(self.flow, run))
         found: dict[str, dict[str, list[TaskRef]]] = {}
         # What a resumed run has from its origin was not launched: it has a result only.

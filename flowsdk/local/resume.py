@@ -12,8 +12,8 @@ from flowsdk.flow import FlowSpec, graph_of
 from flowsdk.graph import FlowGraph
 from flowsdk.lint import validate
 from flowsdk.local.launchers import OnLines
-from flowsdk.local.origin import Origin
 from flowsdk.local.run import LocalRun, RunOptions, is_laptop_run, locate_run
+from flowsdk.origin import Origin
 from flowsdk.spec import RunSpec
 
 
@@ -47,7 +47,7 @@ def resume(
     _take_configs(flow, run.configs)
     graph = graph_of(flow)
     validate(graph)
-    origin = Origin.read(store, run, graph.nodes.keys() - _to_rerun(graph, step))
+    origin = Origin.read(store, run.run, graph.nodes.keys() - _to_rerun(graph, step))
     return LocalRun(flow, run.parameters, options, on_lines, origin)
 
 

@@ -27,8 +27,8 @@ from flowsdk.include_file import include_files
 from flowsdk.lint import validate
 from flowsdk.local.heartbeat import Heartbeat
 from flowsdk.local.launchers import ForkLauncher, Launcher, OnLines
-from flowsdk.local.origin import Origin
 from flowsdk.local.scheduler import Listener, Scheduler
+from flowsdk.origin import Origin
 from flowsdk.runtime.task import utc_now
 from flowsdk.spec import RunEnd, RunSpec, TaskResult, flow_class
 from flowsdk.version import VERSION
@@ -137,7 +137,7 @@ class LocalRun:
                 *(project.tags if project else ()),
             ),
             decorators=tuple(decorator.spec() for decorator in options.decorators),
-            origin=f"{origin.run.flow}/{origin.run.run}" if origin else None,
+            origin=origin.pathspec if origin else None,
             configs=recorded_configs(flow),
         )
         self._launchers = self._make_launchers(flow, on_lines)

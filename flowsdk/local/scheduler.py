@@ -14,8 +14,8 @@ from flowsdk.decorators.settings import StepSettings
 from flowsdk.exception import FlowException
 from flowsdk.graph import FlowGraph, Node
 from flowsdk.local.launchers import Launcher
-from flowsdk.local.origin import Origin, commit
 from flowsdk.local.units import Gathering, Unit
+from flowsdk.origin import Origin, commit, reused
 from flowsdk.planning import after_failures, frames_of, task_id, task_spec
 from flowsdk.spec import ForeachFrame, RunSpec, Splits, TaskRef, TaskResult, TaskSpec
 
@@ -131,7 +131,7 @@ class Scheduler:
 
         Nothing has run yet, so whatever becomes ready here has only reused tasks before it.
         """
-        reused: list[tuple[TaskSpec, TaskResult]] = []
+        taken: list[tuple[TaskSpec, TaskResult]] = []
         to_run: deque[Unit] = deque()
         while self._ready:
             unit = self._ready.popleft()
@@ -142,11 +142,11 @@ class Scheduler:
             unit.attempt = earlier[0].attempt
             for place, result in zip(unit.places, earlier, strict=True):
                 spec = self._spec(unit, place)
-                reused.append((spec, origin.reused(spec, result)))
-                self._follow(reused[-1][1], unit.iteration)
+                taken.append((spec, reused(spec, result)))
+                self._follow(taken[-1][1], unit.iteration)
         self._ready = to_run
-        commit(self._store, reused)
-        self._listener.reused(origin.run.run, [result for _, result in reused])
+        commit(self._store, taken)
+        self._listener.reused(origin.run, [result for _, result in taken])
 
     def _launch_what_fits(self) -> None:
         now = time.monotonic()

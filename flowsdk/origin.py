@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 
 from flowsdk.datastore import FlowDatastore
 from flowsdk.graph import FlowGraph, Node
-from flowsdk.spec import RunSpec, TaskRef, TaskResult, TaskSpec
+from flowsdk.spec import TaskRef, TaskResult, TaskSpec
 
 _PARALLEL = 32
 
@@ -19,34 +19,44 @@ class Origin:
 
     How it works:
         A reused task is a result in the new run that lists the artifacts of the earlier task: the
-        same digests, so that nothing is copied, loaded or run. It keeps the number of the attempt
-        that succeeded, which is part of what artifacts say about where they come from.
+        same digests, so that nothing is copied, loaded or run.
 
     Attributes:
-        run: What was asked for then.
+        flow: What the flow is called there.
+        run: Its id.
         results: The newest success of every task that may be reused, by step and task id.
     """
 
-    run: RunSpec
+    flow: str
+    run: str
     results: Mapping[tuple[str, str], TaskResult]
 
     @classmethod
-    def read(cls, store: FlowDatastore, run: RunSpec, steps: Collection[str]) -> Origin:
+    def read(cls, store: FlowDatastore, run: str, steps: Collection[str]) -> Origin:
         """The origin with the successes of ``steps``, read in one listing and parallel requests."""
-        attempts = [
-            refs
-            for step, tasks in store.attempts(run.run).items()
-            if step in steps
-            for refs in tasks.values()
-        ]
+        found = store.attempts(run)
+        return cls._of(store, run, [r for step in steps for r in found.get(step, {}).values()])
 
+    @classmethod
+    def read_tasks(cls, store: FlowDatastore, run: str, step: str, tasks: Sequence[str]) -> Origin:
+        """The same with the successes of some tasks of one step."""
+        found = store.attempts(run, step, tasks[0] if len(tasks) == 1 else None).get(step, {})
+        return cls._of(store, run, [found[task] for task in tasks if task in found])
+
+    @classmethod
+    def _of(cls, store: FlowDatastore, run: str, attempts: Sequence[Sequence[TaskRef]]) -> Origin:
         def newest_success(refs: Sequence[TaskRef]) -> TaskResult | None:
-            found = (store.find_result(run.run, ref) for ref in reversed(refs))
+            found = (store.find_result(run, ref) for ref in reversed(refs))
             return next((result for result in found if result and result.succeeded), None)
 
         with ThreadPoolExecutor(_PARALLEL) as pool:
             successes = [result for result in pool.map(newest_success, attempts) if result]
-        return cls(run, {(result.step, result.task): result for result in successes})
+        return cls(store.flow, run, {(result.step, result.task): result for result in successes})
+
+    @property
+    def pathspec(self) -> str:
+        """``flow/run``."""
+        return f"{self.flow}/{self.run}"
 
     def results_of(
         self, graph: FlowGraph, node: Node, tasks: Sequence[str]
@@ -64,10 +74,18 @@ class Origin:
             return None
         return results
 
-    def reused(self, spec: TaskSpec, result: TaskResult) -> TaskResult:
-        """``result`` as the result of ``spec`` in the new run."""
-        source = f"{result.flow}/{result.run}/{result.ref}"
-        return replace(result, run=spec.run, foreach=spec.foreach, origin=result.origin or source)
+
+def reused(spec: TaskSpec, result: TaskResult) -> TaskResult:
+    """The result of a task of an earlier run as the result of ``spec`` in the new one."""
+    source = f"{result.flow}/{result.run}/{result.ref}"
+    return replace(
+        result,
+        flow=spec.flow,
+        run=spec.run,
+        attempt=spec.attempt,
+        foreach=spec.foreach,
+        origin=result.origin or source,
+    )
 
 
 def commit(store: FlowDatastore, reused: Iterable[tuple[TaskSpec, TaskResult]]) -> None:

@@ -1,0 +1,191 @@
+"""Resuming: a DAG run that uses the results of an earlier run again.
+
+A run is asked for it by its conf, ``{"resume": "<run id>"}``. Its task instances are what they always
+are; each asks the earlier run for the results of its tasks before it launches any.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from itertools import chain
+from typing import TYPE_CHECKING, Any
+
+from airflow.sdk.exceptions import AirflowFailException
+
+from flowsdk.datastore import FlowDatastore
+from flowsdk.exception import KeyNotFound, did_you_mean
+from flowsdk.flow import graph_of
+from flowsdk.origin import Origin, commit, reused
+from flowsdk.parameters import collect_parameters
+from flowsdk.spec import flow_class
+
+if TYPE_CHECKING:
+    from airflow_flowprovider.operators.progress import Progress, Unit
+    from flowsdk.flow import FlowSpec
+    from flowsdk.graph import FlowGraph, Node
+    from flowsdk.spec import RunSpec, TaskResult, TaskSpec
+
+KEY = "resume"
+_FIELDS = ("run", "step")
+
+
+@dataclass(frozen=True)
+class Resumption:
+    """What the conf of a DAG run says about the run that it resumes.
+
+    Attributes:
+        run: Its id, of a run of this Airflow or of a laptop; the flow's name may come before.
+        step: This step and everything after it runs again; None for only what has not succeeded.
+    """
+
+    run: str
+    step: str | None = None
+
+    @classmethod
+    def of(cls, flow: type[FlowSpec], context: Mapping[str, Any]) -> Resumption | None:
+        """What the conf says; None if the run does not resume another.
+
+        Args:
+            flow: The flow class. If it has a parameter ``resume``, the conf gives that.
+            context: Airflow's.
+
+        Raises:
+            AirflowFailException: It is malformed, or names no step of the flow.
+        """
+        conf = getattr(context["dag_run"], "conf", None) or {}
+        given = conf.get(KEY)
+        if given is None or KEY in collect_parameters(flow):
+            return None
+        found = {"run": given} if isinstance(given, str) else given
+        problem = _problem(found, graph_of(flow))
+        if problem:
+            raise AirflowFailException(
+                f"Conf of run {context['run_id']} ({KEY}): {problem} Trigger the DAG anew."
+            )
+        return cls(found["run"], found.get("step"))
+
+    def take_over(
+        self, flow: type[FlowSpec], store: FlowDatastore, context: Mapping[str, Any]
+    ) -> tuple[str, Mapping[str, Any]]:
+        """``flow/run`` of the earlier run, and the parameters of the new one.
+
+        They are those of the earlier run, whose results rest on them.
+
+        Args:
+            flow: The flow class.
+            store: The flow's datastore.
+            context: Airflow's.
+
+        Raises:
+            AirflowFailException: There is no such run, or the conf gives a parameter another value.
+        """
+        there, origin = self._find(store)
+        conf = context["dag_run"].conf
+        # Airflow's trigger form sends all parameters, untouched ones with their defaults.
+        changed = [
+            name
+            for name, parameter in collect_parameters(flow).items()
+            if name in conf and conf[name] not in (origin.parameters.get(name), parameter.default)
+        ]
+        if changed:
+            raise AirflowFailException(
+                f"Conf of run {context['run_id']} ({', '.join(changed)}): found other values than "
+                f"those of run {origin.run}, expected none: the parameters of a resumed run are those "
+                f"of the run that it resumes. Trigger the DAG without {KEY!r} to change them."
+            )
+        return f"{there.flow}/{origin.run}", origin.parameters
+
+    def reuse(self, store: FlowDatastore, graph: FlowGraph, node: Node, progress: Progress) -> int:
+        """Let tasks have the results that the earlier run has of them.
+
+        A task is used again if it has succeeded there and all tasks before it are used again.
+
+        Args:
+            store: The flow's datastore.
+            graph: The flow's graph.
+            node: The step.
+            progress: Of a task instance in its first try.
+
+        Returns:
+            How many tasks have been given a result.
+        """
+        if self.step is not None and node.name in graph.descendants(self.step) | {self.step}:
+            return 0
+        there, run = self._find(store)
+        todo = [unit for unit in progress.pending() if _all_reused(store, progress, unit)]
+        count = 0
+        while todo:
+            specs = [progress.specs(unit) for unit in todo]
+            ids = [[spec.task for spec in group] for group in specs]
+            origin = Origin.read_tasks(there, run.run, node.name, list(chain.from_iterable(ids)))
+            earlier = [origin.results_of(graph, node, tasks) for tasks in ids]
+            taken = {
+                index: [
+                    (spec, _first(spec, r)) for spec, r in zip(specs[index], found, strict=True)
+                ]
+                for index, found in enumerate(earlier)
+                if found is not None
+            }
+            commit(store, chain.from_iterable(taken.values()))
+            count += sum(map(len, taken.values()))
+            # A step that loops to itself goes on from what has been taken.
+            todo = [
+                todo[index]
+                for index, pairs in taken.items()
+                if progress.take(todo[index], [result for _, result in pairs])
+            ]
+        return count
+
+    def _find(self, store: FlowDatastore) -> tuple[FlowDatastore, RunSpec]:
+        """The earlier run, and where it lies."""
+        from flowsdk.local.run import is_laptop_run
+
+        flow, _, run = self.run.rpartition("/")
+        name = flow or (flow_class(store.flow) if is_laptop_run(run) else store.flow)
+        there = FlowDatastore(store.storage, name)
+        try:
+            return there, there.read_run(run)
+        except KeyNotFound:
+            raise AirflowFailException(
+                f"Which run to resume (datastore {store.storage.root}): flow {name} has no run "
+                f"{run!r}.{did_you_mean(run, there.runs())} Trigger the DAG anew."
+            ) from None
+
+
+def _all_reused(store: FlowDatastore, progress: Progress, unit: Unit) -> bool:
+    """Whether all tasks before a unit's have been used again."""
+    parents = [ref for task in unit.tasks for ref in task.parents]
+    run = progress.specs(unit)[0].run
+    return all(result and result.origin for result in store.find_results(run, parents))
+
+
+def _first(spec: TaskSpec, result: TaskResult) -> TaskResult:
+    """A result of the earlier run as that of a task's first attempt, as all that is used again is."""
+    taken = reused(spec, result)
+    artifacts = {
+        name: replace(ref, origin=f"{ref.origin.rpartition('/')[0]}/{spec.attempt}")
+        for name, ref in taken.artifacts.items()
+    }
+    return replace(taken, artifacts=artifacts)
+
+
+def _problem(found: Any, graph: FlowGraph) -> str | None:
+    """What is wrong with what the conf says."""
+    form = "expected the id of a run, or {'run': …, 'step': …}."
+    if not isinstance(found, Mapping):
+        return f"found {found!r}, {form}"
+    for key, value in found.items():
+        if key not in _FIELDS:
+            return f"found {key!r}, {form}{did_you_mean(str(key), _FIELDS)}"
+        if not isinstance(value, str) and (key, value) != ("step", None):
+            return f"found {key}={value!r}, expected a text."
+    if not found.get("run"):
+        return f"found no run, {form}"
+    step = found.get("step")
+    if step is not None and step not in graph:
+        return (
+            f"found step {step!r}, expected one of {', '.join(graph.nodes)}."
+            f"{did_you_mean(step, graph.nodes)}"
+        )
+    return None
