@@ -123,8 +123,8 @@ def _standalone(arguments: argparse.Namespace) -> None:
                 f"Log             {instance.log_file}",
                 "Ctrl-C ends both.",
             )
-            instance.wait()
-            sys.exit(f"Airflow has ended by itself. Its log: {instance.log_file}")
+            ended = instance.wait()
+            sys.exit(f"Airflow's {ended} has ended by itself. Its log: {instance.log_file}")
     except LocalServerError as error:
         sys.exit(str(error))
     except KeyboardInterrupt:

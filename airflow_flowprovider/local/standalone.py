@@ -29,27 +29,36 @@ from airflow_flowprovider.local.server import (
 DEFAULT_API_PORT = 8080
 AIRFLOW_LOG_FILE = "airflow.log"
 _HOST = "127.0.0.1"
-_COMPONENTS = ("metadatabase", "scheduler", "dag_processor", "triggerer")
+_COMPONENTS = ("scheduler", "dag-processor", "triggerer", "api-server")
+_HEALTHY = (
+    "metadatabase",
+    "scheduler",
+    "dag_processor",
+    "triggerer",
+)  # as the API server names them
 _START_SECONDS = 240.0  # 20 s on an idle machine, of which the empty database takes 6
 _STOP_SECONDS = (
     5.0  # by itself it takes 15 s, idle; what is killed here is picked up at the next start
 )
+_LOOK_SECONDS = 0.2
 _LOCK_FILE = "lock"
 # Airflow's simple auth manager reads this file, and adds to it only users that are missing.
 _PASSWORDS_FILE = "simple_auth_manager_passwords.json.generated"
 
 
 class Standalone:
-    """``airflow standalone`` and an :class:`EmbeddedAws`, started and stopped together.
+    """The components of an Airflow and an :class:`EmbeddedAws`, started and stopped together.
 
     Purpose:
         A complete deployment in one folder: metadata database (SQLite unless ``extra_env`` says
         otherwise), logs, passwords, and the AWS that flows run on.
 
     How it works:
-        Both are started under one process guardian, on ports that are free, so that several can
+        All are started under one process guardian, on ports that are free, so that several can
         run side by side. Nothing they start outlives this process, even if it is killed.
         Settings of the caller's environment that begin with ``AIRFLOW`` or ``AWS`` are left out.
+        ``airflow standalone`` is not asked, because it runs no executor but the LocalExecutor:
+        with Celery as executor a Celery worker is one of the components here.
 
     Known limitation:
         The embedded AWS keeps buckets in memory. A folder that is used again still shows its
@@ -84,7 +93,7 @@ class Standalone:
         self._extra_env = dict(extra_env or {})
         self._home = self._state_dir / "airflow"
         self._guardian: ProcessGuardian | None = None
-        self._airflow: GuardedProcess | None = None
+        self._components: dict[str, GuardedProcess] = {}
         self._lock: IO[str] | None = None
         self._password: str | None = None
         self._env: dict[str, str] = {}
@@ -140,8 +149,9 @@ class Standalone:
             ).start()
             self._password = self._read_or_make_password()
             self._env = self._environment(self._aws)
-            self._airflow = self._run_airflow(self._guardian)
-            self._wait_until_healthy(self._airflow)
+            self._migrate()
+            self._components = {name: self._run(*name.split()) for name in self._names()}
+            self._wait_until_healthy()
         except BaseException:
             self.stop()
             raise
@@ -149,10 +159,12 @@ class Standalone:
 
     def stop(self) -> None:
         """End Airflow, then the embedded AWS and its jobs."""
-        if self._airflow:
-            # On SIGINT, and on nothing else, `airflow standalone` stops its components itself.
-            self._airflow.stop(signal.SIGINT, _STOP_SECONDS)
-            self._airflow = None
+        for component in self._components.values():
+            component.signal(signal.SIGTERM)
+        deadline = time.monotonic() + _STOP_SECONDS
+        for component in self._components.values():
+            component.wait(max(0.0, deadline - time.monotonic()))
+        self._components = {}
         if self._aws:
             self._aws.stop()
         if self._guardian:
@@ -162,10 +174,11 @@ class Standalone:
             self._lock.close()
             self._lock = None
 
-    def wait(self, timeout: float | None = None) -> bool:
-        """Wait for Airflow to end by itself; whether it has."""
-        assert self._airflow, "not started"
-        return self._airflow.wait(timeout) is not None
+    def wait(self) -> str:
+        """Wait until a component ends by itself; its name."""
+        while not (name := self._ended()):
+            time.sleep(_LOOK_SECONDS)
+        return name
 
     def token(self) -> str:
         """A token for Airflow's public API: ``Authorization: Bearer <token>``."""
@@ -232,27 +245,51 @@ class Standalone:
             **self._extra_env,
         }
 
-    def _run_airflow(self, guardian: ProcessGuardian) -> GuardedProcess:
-        argv = [sys.executable, "-m", "airflow", "standalone"]
-        with self.log_file.open("ab") as log:
-            return guardian.spawn(argv, env=self._env, cwd=self._home, output=log.fileno())
+    def _names(self) -> list[str]:
+        celery = "CeleryExecutor" in self._env.get("AIRFLOW__CORE__EXECUTOR", "")
+        return [*_COMPONENTS, *(["celery worker"] if celery else [])]
 
-    def _wait_until_healthy(self, airflow: GuardedProcess) -> None:
+    def _run(self, *words: str) -> GuardedProcess:
+        assert self._guardian
+        argv = [sys.executable, "-m", "airflow", *words]
+        with self.log_file.open("ab") as log:
+            return self._guardian.spawn(argv, env=self._env, cwd=self._home, output=log.fileno())
+
+    def _migrate(self) -> None:
+        """Create the tables of the metadata database, or bring them up to date."""
+        code = self._run("db", "migrate").wait(_START_SECONDS)
+        if code != 0:
+            raise self._not_started(f"exit code {code} of `airflow db migrate`, expected 0")
+
+    def _wait_until_healthy(self) -> None:
         deadline = time.monotonic() + _START_SECONDS
         while not self._healthy():
-            if airflow.wait(0.2) is not None or time.monotonic() > deadline:
-                raise LocalServerError(
-                    f"Airflow ({self._state_dir}): found exit code {airflow.poll()}, expected all "
-                    f"components healthy within {_START_SECONDS:g} s. Its log ends with:\n"
-                    + log_tail(self.log_file)
+            if name := self._ended():
+                code = self._components[name].poll()
+                raise self._not_started(f"exit code {code} of `airflow {name}`, expected it to run")
+            if time.monotonic() > deadline:
+                raise self._not_started(
+                    f"it not ready, expected all components healthy within {_START_SECONDS:g} s"
                 )
+            time.sleep(_LOOK_SECONDS)
+
+    def _not_started(self, found: str) -> LocalServerError:
+        return LocalServerError(
+            f"Airflow ({self._state_dir}): found {found}. Its log ends with:\n"
+            + log_tail(self.log_file)
+        )
+
+    def _ended(self) -> str | None:
+        """The name of a component that runs no longer."""
+        ended = (name for name, process in self._components.items() if process.poll() is not None)
+        return next(ended, None)
 
     def _healthy(self) -> bool:
         try:
             health = self._request("GET", "/api/v2/monitor/health")
         except (OSError, HTTPException, LocalServerError):
             return False
-        return all((health.get(name) or {}).get("status") == "healthy" for name in _COMPONENTS)
+        return all((health.get(name) or {}).get("status") == "healthy" for name in _HEALTHY)
 
     def _request(self, method: str, path: str, body: object = None) -> dict[str, Any]:
         payload = None if body is None else json.dumps(body)
