@@ -25,6 +25,7 @@ def test_defaults() -> None:
         trigger_hold=10.0,
         poll_interval_min=2.0,
         poll_interval_max=10.0,
+        requests_per_second=40.0,
         infrastructure_retries=2,
         project_branch="prod",
         log_group="/aws/batch/job",
