@@ -14,12 +14,14 @@ from flowsdk.version import VERSION
 if TYPE_CHECKING:
     from airflow_flowprovider.compiler import flow_dag
     from airflow_flowprovider.operators.step import FlowStepOperator
+    from airflow_flowprovider.taskgroup import FlowTaskGroup
 
 __version__ = VERSION
-__all__ = ["FlowStepOperator", "__version__", "flow_dag", "get_provider_info"]
+__all__ = ["FlowStepOperator", "FlowTaskGroup", "__version__", "flow_dag", "get_provider_info"]
 
 _HOME = {
     "FlowStepOperator": "airflow_flowprovider.operators.step",
+    "FlowTaskGroup": "airflow_flowprovider.taskgroup",
     "flow_dag": "airflow_flowprovider.compiler",
 }
 

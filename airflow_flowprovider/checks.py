@@ -5,11 +5,13 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
+from airflow_flowprovider.arguments import argument_problems
 from airflow_flowprovider.config import ProviderConfig
 from airflow_flowprovider.dag_params import is_missing
 from airflow_flowprovider.mapping import unsupported
 from airflow_flowprovider.placeholders import is_placeholder
 from airflow_flowprovider.project import deployed_project
+from airflow_flowprovider.sensors import sensor_problems
 from flowsdk.aws_batch.objections import job_problems
 from flowsdk.decorators.settings import flow_schedule
 from flowsdk.decorators.trigger import triggers_of
@@ -35,6 +37,8 @@ def problems_of(
         *check(graph),
         *unsupported(graph),
         *_parameter_problems(flow, graph),
+        *argument_problems(flow, graph),
+        *sensor_problems(flow, graph),
         *job_problems(flow, graph, (config or ProviderConfig.load()).batch_defaults),
     ]
 

@@ -193,16 +193,6 @@ def stood_in_for() -> dict[str, str]:
     }
 
 
-def described(doc: str) -> str:
-    """A flow's description with the modules that it could be read without, for the DAG's docs."""
-    missing = stood_in_for()
-    if not missing:
-        return doc
-    lines = (f"- `{name}` ({Path(place).name})" for name, place in missing.items())
-    note = "Modules that are needed where the steps run and are not installed for Airflow:"
-    return "\n".join([doc, "", note, "", *lines]).lstrip()
-
-
 def is_placeholder(value: Any) -> bool:
     """Whether a value is, or is in, a module that is not installed here."""
     return isinstance(value, (_Placeholder, _PlaceholderModule))

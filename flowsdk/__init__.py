@@ -26,6 +26,10 @@ _HOME = {
     "pyproject_toml_parser": "flowsdk.configs.parsers",
     "conda_environment_yml_parser": "flowsdk.configs.parsers",
     "current": "flowsdk.current_task",
+    "airflow": "flowsdk.decorators.airflow",
+    "airflow_external_task_sensor": "flowsdk.decorators.airflow_sensors",
+    "airflow_s3_key_sensor": "flowsdk.decorators.airflow_sensors",
+    "airflow_sensor": "flowsdk.decorators.airflow_sensors",
     "batch": "flowsdk.decorators.batch",
     "resources": "flowsdk.decorators.resources",
     "retry": "flowsdk.decorators.retry",
@@ -97,6 +101,12 @@ if TYPE_CHECKING:
     )
     from flowsdk.configs.value import ConfigValue
     from flowsdk.current_task import current
+    from flowsdk.decorators.airflow import airflow
+    from flowsdk.decorators.airflow_sensors import (
+        airflow_external_task_sensor,
+        airflow_s3_key_sensor,
+        airflow_sensor,
+    )
     from flowsdk.decorators.batch import batch
     from flowsdk.decorators.card import card
     from flowsdk.decorators.catch import catch

@@ -14,11 +14,13 @@ import io
 import tarfile
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
+from importlib.util import decode_source
 from pathlib import Path
 
 import flowsdk
 from flowsdk.datastore import FlowDatastore, keys
 from flowsdk.exception import PackageError
+from flowsdk.graph.source import statements, syntax_tree
 
 _SKIPPED_FOLDERS = {"__pycache__", ".git", ".venv", "node_modules"}
 #: Folders of flowsdk that only those jobs are given whose own files name one of the words.
@@ -142,11 +144,11 @@ def _local_files(flow_file: Path, root: Path, modules: Iterable[str]) -> list[Pa
 def _imported(path: Path, root: Path) -> Iterator[str]:
     """Absolute names of the modules that a file imports."""
     try:
-        tree = ast.parse(path.read_bytes(), str(path))
+        tree = syntax_tree(decode_source(path.read_bytes()))
     except (OSError, SyntaxError, ValueError) as error:
         raise PackageError(f"Cannot read {path} for the code package: {error}.") from error
     package = path.relative_to(root).parts[:-1]
-    for node in ast.walk(tree):
+    for node in statements(tree.body):
         if isinstance(node, ast.Import):
             yield from (alias.name for alias in node.names)
         elif isinstance(node, ast.ImportFrom):

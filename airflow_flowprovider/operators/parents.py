@@ -80,14 +80,18 @@ class Parents:
     def _at(self) -> str:
         return "" if self._map_index == UNMAPPED else f", map index {self._map_index}"
 
+    def _task_id(self, step: str) -> str:
+        """Id of the task of another step: in a group of a DAG, ids have the group's as a prefix."""
+        return f"{self._ti.task_id.removesuffix(self._node.name)}{step}"
+
     def _records(self, step: str) -> list[TaskRecord]:
         """The records of a step that count for this task instance."""
         if self._mapping.opener_of(step) is None:
-            found = find_record(self._ti, step, UNMAPPED)
+            found = find_record(self._ti, self._task_id(step), UNMAPPED)
         elif self._map_index == UNMAPPED:
-            return pull_records(self._ti, step)
+            return pull_records(self._ti, self._task_id(step))
         else:
-            found = find_record(self._ti, step, self._map_index)
+            found = find_record(self._ti, self._task_id(step), self._map_index)
         return [] if found is None else [found]
 
     def _outcomes(self, records: Sequence[TaskRecord]) -> list[Outcome]:

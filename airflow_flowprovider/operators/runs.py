@@ -29,7 +29,12 @@ from flowsdk.version import VERSION
 _FACTS = ("logical_date", "data_interval_start", "data_interval_end", "run_after")
 
 
-def start_run(flow: type[FlowSpec], store: FlowDatastore, context: Mapping[str, Any]) -> RunSpec:
+def start_run(
+    flow: type[FlowSpec],
+    store: FlowDatastore,
+    context: Mapping[str, Any],
+    parameters: Mapping[str, Any] | None = None,
+) -> RunSpec:
     """The RunSpec of a run, made if the run has none.
 
     A start step that runs again finds the first one's: the code of a run is pinned, however the flow
@@ -39,6 +44,7 @@ def start_run(flow: type[FlowSpec], store: FlowDatastore, context: Mapping[str, 
         flow: The flow class.
         store: Its datastore.
         context: Airflow's context of the start step.
+        parameters: Values that win over those of the DagRun.
 
     Raises:
         ParameterError: The run's parameters are not what the flow declares.
@@ -50,7 +56,7 @@ def start_run(flow: type[FlowSpec], store: FlowDatastore, context: Mapping[str, 
     try:
         found = store.read_run(run_id)
     except KeyNotFound:
-        store.write_run(_new_run(flow, store, context))
+        store.write_run(_new_run(flow, store, context, parameters or {}))
         # Whoever was first has won, and that may have been another worker.
         return store.read_run(run_id)
     _require_same_run(found, store, context)
@@ -105,14 +111,19 @@ def facts(context: Mapping[str, Any]) -> dict[str, Any]:
     }
 
 
-def _new_run(flow: type[FlowSpec], store: FlowDatastore, context: Mapping[str, Any]) -> RunSpec:
+def _new_run(
+    flow: type[FlowSpec],
+    store: FlowDatastore,
+    context: Mapping[str, Any],
+    parameters: Mapping[str, Any],
+) -> RunSpec:
     project = deployed_project(flow)
     resumption = Resumption.of(flow, context)
     if resumption is not None:
         origin, values = resumption.take_over(flow, store, context)
     else:
         given = {name: context["params"].get(name) for name in collect_parameters(flow)}
-        given |= event_parameters(flow, project, context)
+        given |= event_parameters(flow, project, context) | parameters
         resolved = resolve_parameters(flow, given, env={}, ds_type="s3", project=project)
         origin, values = None, include_files(flow, resolved, store)
     script = Path(sys.modules[flow.__module__].__file__ or "")

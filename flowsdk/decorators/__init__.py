@@ -2,6 +2,15 @@
 
 from __future__ import annotations
 
+from flowsdk.decorators.airflow import Airflow, AirflowDag, airflow
+from flowsdk.decorators.airflow_sensors import (
+    AirflowExternalTaskSensor,
+    AirflowS3KeySensor,
+    AirflowSensor,
+    airflow_external_task_sensor,
+    airflow_s3_key_sensor,
+    airflow_sensor,
+)
 from flowsdk.decorators.base import FlowDecorator, StepDecorator, parse_spec
 from flowsdk.decorators.batch import Batch, batch
 from flowsdk.decorators.card import Card, card
@@ -26,6 +35,7 @@ from flowsdk.decorators.trigger import (
 STEP_DECORATORS: dict[str, type[StepDecorator]] = {
     kind.name: kind
     for kind in (
+        Airflow,
         Batch,
         Card,
         Catch,
@@ -41,7 +51,17 @@ STEP_DECORATORS: dict[str, type[StepDecorator]] = {
 #: What a mutator can name.
 FLOW_DECORATORS: dict[str, type[FlowDecorator]] = {
     kind.name: kind
-    for kind in (ExitHook, Project, Schedule, TriggerDecorator, TriggerOnFinishDecorator)
+    for kind in (
+        AirflowDag,
+        AirflowExternalTaskSensor,
+        AirflowS3KeySensor,
+        AirflowSensor,
+        ExitHook,
+        Project,
+        Schedule,
+        TriggerDecorator,
+        TriggerOnFinishDecorator,
+    )
 }
 
 __all__ = [
@@ -49,6 +69,10 @@ __all__ = [
     "STEP_DECORATORS",
     "FlowDecorator",
     "StepDecorator",
+    "airflow",
+    "airflow_external_task_sensor",
+    "airflow_s3_key_sensor",
+    "airflow_sensor",
     "batch",
     "card",
     "catch",

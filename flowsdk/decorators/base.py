@@ -40,13 +40,15 @@ class Decorator:
     name: ClassVar[str]
     #: Attribute → value if none is given.
     defaults: ClassVar[Mapping[str, Any]] = {}
+    #: Whether there may be others, which somebody else knows.
+    any_attribute: ClassVar[bool] = False
     #: ``file:line`` of its use in the source, for messages; empty if it comes from elsewhere.
     location: str = ""
 
     def __init__(self, **attributes: Any) -> None:
         self.location = declared_at()
         waiting = _has_expressions(attributes)
-        for attribute in attributes:
+        for attribute in () if self.any_attribute else attributes:
             if attribute not in self.defaults and not (waiting and attribute.startswith("_")):
                 raise self.error(
                     f"found attribute {attribute!r}, expected {', '.join(self.defaults) or 'none'}."

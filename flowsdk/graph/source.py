@@ -10,7 +10,7 @@ from __future__ import annotations
 import ast
 import inspect
 import linecache
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any
@@ -61,10 +61,31 @@ def sources_of(functions: Mapping[str, Any]) -> dict[str, FunctionSource]:
 
 # A few only: the trees of many files would keep the garbage collector busy.
 @lru_cache(maxsize=8)
+def syntax_tree(text: str) -> ast.Module:
+    """The syntax tree of a file's text; not to be changed.
+
+    Raises:
+        SyntaxError: It is not Python.
+        ValueError: It has null bytes.
+    """
+    return ast.parse(text)
+
+
+def statements(body: Sequence[ast.stmt]) -> Iterator[ast.stmt]:
+    """All statements below ``body``, in no particular order."""
+    todo = [*body]
+    while todo:
+        statement = todo.pop()
+        yield statement
+        for block in _blocks(statement):
+            todo += block
+
+
+@lru_cache(maxsize=8)
 def _parse(text: str, file: str) -> Mapping[int, FunctionSource]:
     """The functions of a file by their first line, which is that of the first decorator."""
     try:
-        tree = ast.parse(text, file)
+        tree = syntax_tree(text)
     except (SyntaxError, ValueError) as error:
         raise FlowException(
             f"The source of the flow cannot be parsed ({file}): {error}."
@@ -78,18 +99,26 @@ def _parse(text: str, file: str) -> Mapping[int, FunctionSource]:
 
 
 def _functions(
-    body: list[ast.stmt], class_line: int | None
+    body: Sequence[ast.stmt], class_line: int | None
 ) -> Iterator[tuple[ast.FunctionDef, int | None]]:
-    """Every function below ``body``; expressions are not searched, for they hold none."""
+    """Every function below ``body``, with the line of the class around it."""
     for statement in body:
+        inner = class_line
         if isinstance(statement, ast.FunctionDef):
             yield statement, class_line
         if isinstance(statement, (ast.FunctionDef, ast.AsyncFunctionDef)):
-            yield from _functions(statement.body, None)
+            inner = None
         elif isinstance(statement, ast.ClassDef):
-            yield from _functions(statement.body, statement.lineno)
-        elif not isinstance(statement, (ast.Expr, ast.Assign, ast.Import, ast.ImportFrom)):
-            for part in ("body", "orelse", "finalbody"):
-                yield from _functions(getattr(statement, part, []), class_line)
-            for block in (*getattr(statement, "handlers", ()), *getattr(statement, "cases", ())):
-                yield from _functions(block.body, class_line)
+            inner = statement.lineno
+        for block in _blocks(statement):
+            yield from _functions(block, inner)
+
+
+def _blocks(statement: ast.stmt) -> Iterator[Sequence[ast.stmt]]:
+    """The statements inside a statement; expressions are not searched, for they hold none."""
+    if isinstance(statement, (ast.Expr, ast.Assign, ast.Import, ast.ImportFrom)):
+        return
+    for part in ("body", "orelse", "finalbody"):
+        yield getattr(statement, part, ())
+    for holder in (*getattr(statement, "handlers", ()), *getattr(statement, "cases", ())):
+        yield holder.body

@@ -103,7 +103,7 @@ def test_the_body_of_a_foreach_is_mapped(dag: DAG) -> None:
 def test_the_dag_says_what_the_flow_says(dag: DAG) -> None:
     assert dag.dag_id == "MappedFlow"
     assert dag.description == "Splits twice."
-    assert dag.doc_md == "Splits twice.\n\nAnd again."
+    assert dag.doc_md.startswith("Splits twice.\n\nAnd again.\n\n**Steps**\n")
     assert dag.get_task("start").doc_md == "Lines them up."
     assert dag.get_task("one").doc_md is None
     assert dag.tags == {"flow"}
@@ -134,7 +134,8 @@ def test_a_flow_that_says_nothing_is_a_plain_dag() -> None:
 
     dag = compile_flow(OneFlow)
     assert not dag.timetable.can_be_scheduled
-    assert (dag.description, dag.doc_md) == (None, None)
+    assert dag.description is None
+    assert dag.doc_md == "**Steps**\n\n- `start`"
     assert edges(dag) == {"start": set()}
 
 
@@ -254,10 +255,12 @@ def test_a_docstring_is_never_taken_for_a_file() -> None:
 
         @step
         def start(self):
+            "See README.md"
             self.next(self.end)
 
         @step
         def end(self):
             pass
 
-    assert compile_flow(Documented).doc_md == Documented.__doc__ + "\n"
+    assert Documented.__doc__ in compile_flow(Documented).doc_md
+    assert compile_flow(Documented).get_task("start").doc_md == "See README.md\n"

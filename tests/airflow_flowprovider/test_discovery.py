@@ -156,9 +156,9 @@ def test_a_class_that_a_decorator_makes_anew_is_one_flow(dag_file: Write) -> Non
 
 
 def test_a_changed_file_gives_the_changed_dag(dag_file: Write) -> None:
-    assert dag_file(PLAIN).dag.doc_md is None
+    assert dag_file(PLAIN).dag.description is None
     again = dag_file(PLAIN.replace("(FlowSpec):", "(FlowSpec):\n        '''Changed.'''\n"))
-    assert again.dag.doc_md == "Changed."
+    assert again.dag.description == "Changed."
 
 
 def test_flows_in_an_archive(tmp_path: Path, dag_file: Write) -> None:

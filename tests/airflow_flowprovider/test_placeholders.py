@@ -66,14 +66,14 @@ def test_naming_what_is_not_installed_is_fine(dag_file: Write, imports: str) -> 
 
 def test_the_docs_of_the_dag_list_what_is_missing(dag_file: Write) -> None:
     dag = dag_file(flow("import torch_x\nimport corp_x.features")).dag
-    assert dag.doc_md == (
-        "Trains.\n\nModules that are needed where the steps run and are not installed for Airflow:"
+    assert dag.doc_md.endswith(
+        "\n\n**Modules that are needed where the steps run and are not installed for Airflow**"
         "\n\n- `corp_x` (flows.py:2)\n- `corp_x.features` (flows.py:2)\n- `torch_x` (flows.py:1)"
     )
 
 
 def test_the_docs_say_nothing_where_all_is_installed(dag_file: Write) -> None:
-    assert dag_file(flow("import json")).dag.doc_md == "Trains."
+    assert "not installed" not in dag_file(flow("import json")).dag.doc_md
 
 
 @pytest.mark.parametrize(
