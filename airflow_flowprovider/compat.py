@@ -10,3 +10,14 @@ def has_listeners() -> bool:
     except ImportError:  # before the Task SDK had its own
         from airflow.listeners.listener import get_listener_manager
     return bool(get_listener_manager().has_listeners)
+
+
+def triggers_push_xcoms() -> bool:
+    """Whether a trigger can leave XComs as a worker does.
+
+    Those of ``TaskSuccessEvent`` are no substitute: Airflow 3.3 stores them as JSON in JSON, so that
+    tasks pull texts.
+    """
+    from airflow.sdk.execution_time.xcom import XCom
+
+    return hasattr(XCom, "aset")

@@ -65,16 +65,14 @@ def log_url(region: str | None, log_group: str | None, log_stream: str | None) -
     )
 
 
-def link_xcoms(job: Mapping[str, Any]) -> dict[str, str]:
-    """What Airflow keeps of the links itself, where a task ends without a worker that would tell it.
+def log_link_xcom(job: Mapping[str, Any]) -> dict[str, str]:
+    """What Airflow keeps of the link to the log, where no worker follows that would find it.
 
     Args:
         job: As :func:`job_xcom` made it.
     """
-    return {
-        BatchJobLink.xcom_key: job_url(job["region"], job["id"]),
-        CloudWatchLogLink.xcom_key: log_url(job["region"], job["log_group"], job["log_stream"]),
-    }
+    url = log_url(job["region"], job["log_group"], job["log_stream"])
+    return {CloudWatchLogLink.xcom_key: url}
 
 
 def _job(ti_key: TaskInstanceKey) -> dict[str, Any]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any, Protocol
 
 from flowsdk.datastore.tags import RunTags
@@ -33,6 +34,22 @@ class TaskInstance(Protocol):
 def push_record(ti: TaskInstance, record: TaskRecord) -> None:
     """Store the record of the task that ``ti`` has just finished."""
     ti.xcom_push(key=RECORD_KEY, value=record.to_dict())
+
+
+async def push_from_trigger(ti: TaskInstance, values: Mapping[str, Any]) -> None:
+    """Store values under keys, from the process that runs the triggers of tasks."""
+    from airflow.sdk.execution_time.xcom import XCom
+
+    map_index = -1 if ti.map_index is None else ti.map_index
+    for key, value in values.items():
+        await XCom.aset(
+            key,
+            value,
+            dag_id=ti.dag_id,
+            task_id=ti.task_id,
+            run_id=ti.run_id,
+            map_index=map_index,
+        )
 
 
 def push_tags(ti: TaskInstance, run: RunSpec) -> None:

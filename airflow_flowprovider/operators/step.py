@@ -13,7 +13,7 @@ from airflow.sdk import BaseOperator
 from airflow.sdk.exceptions import AirflowSkipException
 
 from airflow_flowprovider.assets import announce_end
-from airflow_flowprovider.compat import has_listeners
+from airflow_flowprovider.compat import has_listeners, triggers_push_xcoms
 from airflow_flowprovider.config import ProviderConfig
 from airflow_flowprovider.links import (
     JOB_KEY,
@@ -349,6 +349,7 @@ class FlowStepOperator(BaseOperator):
             and self.step not in self.node.next
             and not (self.on_success_callback or self._post_execute_hook)
             and not has_listeners()
+            and triggers_push_xcoms()
         )
 
     def _conclude(

@@ -6,14 +6,14 @@ import asyncio
 import random
 import time
 from collections.abc import AsyncIterator, Mapping
-from typing import Any
+from typing import Any, cast
 
 from airflow.triggers.base import BaseTrigger, TaskSuccessEvent, TriggerEvent
 from asgiref.sync import sync_to_async
 
-from airflow_flowprovider.links import JOB_KEY, link_xcoms
+from airflow_flowprovider.links import JOB_KEY, log_link_xcom
 from airflow_flowprovider.operators.launching import Job
-from airflow_flowprovider.records import RECORD_KEY
+from airflow_flowprovider.records import RECORD_KEY, TaskInstance, push_from_trigger
 from airflow_flowprovider.triggers.poller import (
     Clients,
     JobPoller,
@@ -170,10 +170,14 @@ class BatchJobTrigger(BaseTrigger):
         (state,) = states.values()
         job = {**self.job, "log_stream": state.log_stream}
         record = TaskRecord.of(result, store.result_uri(result.run, result.ref))
+        left = {RECORD_KEY: record.to_dict(), JOB_KEY: job, **log_link_xcom(job)}
+        try:
+            await push_from_trigger(cast(TaskInstance, self.task_instance), left)
+        except Exception as error:  # noqa: BLE001  # of Airflow's API: a worker can try it again
+            self.log.warning("The task's record could not be left here: %r", error)
+            return None
         self.log.info("Task %s has succeeded", result.pathspec)
-        return TaskSuccessEvent(
-            xcoms={RECORD_KEY: record.to_dict(), JOB_KEY: job, **link_xcoms(job)}
-        )
+        return TaskSuccessEvent()
 
     async def on_kill(self) -> None:
         """A user has cleared or marked the task, or failed its run: the jobs have no purpose now."""

@@ -3,14 +3,14 @@ from __future__ import annotations
 import asyncio
 import time
 from importlib import import_module
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
-
+from airflow.sdk.execution_time.xcom import XCom
 from airflow.triggers.base import TaskSuccessEvent, TriggerEvent
 
-from airflow_flowprovider.links import JOB_KEY, job_xcom
-from airflow_flowprovider.records import RECORD_KEY
+from airflow_flowprovider.links import job_xcom
 from airflow_flowprovider.triggers.batch import BatchJobTrigger
 from airflow_flowprovider.triggers.poller import PollerKey
 from flowsdk.datastore import FlowDatastore
@@ -188,9 +188,25 @@ def test_it_waits_for_all_jobs_and_ends_all_of_them(
 SPEC = TaskSpec("MyFlow", "run-1", "train", "3", 0, "root")
 
 
+@pytest.fixture
+def pushed(monkeypatch: pytest.MonkeyPatch) -> dict[str, Any]:
+    """The XComs that triggers leave."""
+    left: dict[str, Any] = {}
+
+    async def aset(key: str, value: Any, **of: Any) -> None:
+        identity = ("MyFlow", "train", "run-1", 3)
+        assert (of["dag_id"], of["task_id"], of["run_id"], of["map_index"]) == identity
+        left[key] = value
+
+    monkeypatch.setattr(XCom, "aset", aset)
+    return left
+
+
 def ended_here(made: BatchJobTrigger) -> TriggerEvent:
     """The event of a trigger that a triggerer runs."""
     made.trigger_id = 1
+    ti = SimpleNamespace(dag_id="MyFlow", task_id="train", run_id="run-1", map_index=3)
+    made._task_instance = ti  # type: ignore[assignment]
 
     async def first() -> TriggerEvent:
         return await asyncio.wait_for(anext(made.run()), 10)  # type: ignore[arg-type]
@@ -199,7 +215,7 @@ def ended_here(made: BatchJobTrigger) -> TriggerEvent:
 
 
 def test_success_takes_no_second_worker(
-    fake: FakeBatch, store: FlowDatastore, shown: list[str]
+    fake: FakeBatch, store: FlowDatastore, shown: list[str], pushed: dict[str, Any]
 ) -> None:
     write(store, "seen by the worker", "two")
     result = succeed(store, SPEC, next=("end",))
@@ -207,15 +223,23 @@ def test_success_takes_no_second_worker(
     # No hold: an Airflow that hears late of the deferral finds an ended task, which it leaves alone.
     event = ended_here(trigger(store, ends_here=True, next_chunk=1, hold=1000.0))
     assert isinstance(event, TaskSuccessEvent)
-    assert event.xcoms is not None
-    assert (
-        event.xcoms[RECORD_KEY] == TaskRecord.of(result, store.result_uri("run-1", REF)).to_dict()
-    )
-    assert event.xcoms[JOB_KEY] == {**JOB_FACTS, "log_stream": "stream"}
-    assert str(event.xcoms["_link_cloudwatch_log"]).endswith("/log-events/stream")
-    assert str(event.xcoms["_link_batch_job"]).endswith("#jobs/detail/job-0")
+    assert not event.xcoms, "Airflow would store them as JSON in JSON"
+    assert pushed["flow_task"] == TaskRecord.of(result, store.result_uri("run-1", REF)).to_dict()
+    assert pushed["batch_job"] == {**JOB_FACTS, "log_stream": "stream"}
+    assert pushed["_link_cloudwatch_log"].endswith("/log-events/stream")
     assert shown == ["two", "Task MyFlow/run-1/train/3 has succeeded"]
-    assert TaskSuccessEvent.model_validate_json(event.model_dump_json()).xcoms == event.xcoms
+
+
+def test_a_record_that_cannot_be_left_is_for_a_worker(
+    fake: FakeBatch, store: FlowDatastore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def aset(*_: Any, **__: Any) -> None:
+        raise RuntimeError("500")
+
+    monkeypatch.setattr(XCom, "aset", aset)
+    succeed(store, SPEC)
+    fake.change("job-0", "SUCCEEDED")
+    assert type(ended_here(trigger(store, ends_here=True))) is TriggerEvent
 
 
 @pytest.mark.parametrize("left", ["nothing", "a failure", "a success, but the step maps"])
