@@ -29,6 +29,8 @@ from flowsdk.datastore import FlowDatastore
 from flowsdk.exception import BatchError, DatastoreError
 from flowsdk.spec import TaskRecord, TaskRef
 
+#: The longest time between two looks at the log of a task that prints nothing.
+_MAX_QUIET_SECONDS = 30.0
 #: Before a job that AWS has not ended yet is ended again: from and to.
 _END_AGAIN_SECONDS = (0.5, 1.5)
 
@@ -96,6 +98,8 @@ class BatchJobTrigger(BaseTrigger):
         self.poll_interval_min = poll_interval_min
         self.poll_interval_max = poll_interval_max
         self._log_failed = False
+        self._quiet_seconds = 0.0
+        self._next_log_look = 0.0
         self._clients: Clients | None = None
 
     def serialize(self) -> tuple[str, dict[str, Any]]:
@@ -135,9 +139,10 @@ class BatchJobTrigger(BaseTrigger):
             if self.ref is not None:
                 log = LogReader(store, self.run_id, TaskRef.parse(self.ref), self.next_chunk)
             async for states in looks:
-                if log is not None:
+                over = all(job_id in states and states[job_id].finished for job_id in self.job_ids)
+                if log is not None and (over or self._may_have_printed(states)):
                     await self._show_log(poller, log)
-                if all(job_id in states and states[job_id].finished for job_id in self.job_ids):
+                if over:
                     break
                 await report.tell(states)
             if self.ends_here and (end := await self._end(poller, store, states)):
@@ -212,7 +217,20 @@ class BatchJobTrigger(BaseTrigger):
     def _key(self) -> PollerKey:
         return PollerKey(self.aws_conn_id, self.region_name)
 
+    def _may_have_printed(self, states: Mapping[str, JobState]) -> bool:
+        """Whether it is time to look for more of the log of the one task."""
+        running = any(state.status == "RUNNING" for state in states.values())
+        return running and time.monotonic() >= self._next_log_look
+
     async def _show_log(self, poller: JobPoller, log: LogReader) -> None:
+        before = log.next_chunk
+        await self._show_chunks(poller, log)
+        # A look costs a request, and many a task prints nothing for hours.
+        quiet = min(_MAX_QUIET_SECONDS, 2 * self._quiet_seconds or self.poll_interval_min)
+        self._quiet_seconds = 0.0 if log.next_chunk > before else quiet
+        self._next_log_look = time.monotonic() + self._quiet_seconds
+
+    async def _show_chunks(self, poller: JobPoller, log: LogReader) -> None:
         try:
             # A chunk at a time: what has been read is shown before the next read can fail, and other
             # triggers have their turn in between.

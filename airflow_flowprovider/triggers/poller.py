@@ -300,6 +300,9 @@ class JobPoller:
 
     def _failed(self, error: BatchError) -> None:
         self._back_off()
+        # Perhaps the connection has changed since the clients were made: a poller may live for days.
+        self._clients = None
+        self._storages.clear()
         now = time.monotonic()
         self._refused_since = now if self._refused_since is None else self._refused_since
         if now - self._refused_since >= _GIVE_UP_SECONDS:

@@ -112,6 +112,34 @@ def test_its_event_is_held_back_after_a_deferral(fake: FakeBatch, store: FlowDat
     assert time.time() - started < 5
 
 
+def test_a_log_that_says_nothing_is_looked_at_less_and_less(
+    fake: FakeBatch, store: FlowDatastore, shown: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    reads: list[int] = []
+    looks = 0
+    read = FlowDatastore.read_log_chunk
+
+    def read_log_chunk(self: FlowDatastore, run: str, ref: TaskRef, number: int) -> bytes | None:
+        reads.append(looks)
+        return read(self, run, ref, number)
+
+    def go_on() -> None:
+        nonlocal looks
+        looks += 1
+        if looks == 3:
+            fake.change("job-0", "RUNNING")
+        if looks == 40:
+            fake.change("job-0", "SUCCEEDED")
+
+    monkeypatch.setattr(FlowDatastore, "read_log_chunk", read_log_chunk)
+    fake.change("job-0", "RUNNABLE")
+    fake.on_describe = go_on
+    events(trigger(store, poll_interval_min=0.02, poll_interval_max=0.02))
+    assert reads[0] >= 3, "a job that waits prints nothing"
+    assert reads[-1] == 40, "the end is shown in any case"
+    assert len(reads) < 20
+
+
 def test_a_log_that_cannot_be_read_ends_no_task(
     fake: FakeBatch, store: FlowDatastore, shown: list[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -176,6 +176,19 @@ def test_a_refusal_that_lasts_is_told(fake: FakeBatch, monkeypatch: pytest.Monke
     run(work)
 
 
+def test_after_a_refusal_the_connection_is_read_again(
+    fake: FakeBatch, connections: list[PollerKey]
+) -> None:
+    fake.fail("DescribeJobs", "UnrecognizedClientException", "the key was replaced")
+
+    async def work() -> None:
+        with JobPoller.shared(KEY, ["job-0"], 0.01, 0.01) as (_, states):
+            assert (await next_of(states)).status == "RUNNING"
+
+    run(work)
+    assert connections == [KEY, KEY]
+
+
 def test_an_aws_that_is_overloaded_or_away_is_waited_for(
     fake: FakeBatch, monkeypatch: pytest.MonkeyPatch
 ) -> None:
