@@ -10,8 +10,9 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING, Any
 
-from airflow.sdk import Asset, AssetAll, AssetOrTimeSchedule, CronTriggerTimetable
+from airflow.sdk import Asset, AssetAll
 
+from airflow_flowprovider.compat import AssetOrTimeSchedule, CronTriggerTimetable
 from flowsdk.decorators.settings import flow_schedule
 from flowsdk.decorators.trigger import triggers_of
 

@@ -1,6 +1,27 @@
-"""What differs between the versions of Airflow; nothing else here asks which one runs."""
+"""What differs between the versions of Airflow; nothing else here asks which one runs.
+
+Names that have moved are imported from here. What a version lacks is asked for by what is there, not
+by the version's number.
+"""
 
 from __future__ import annotations
+
+try:
+    from airflow.sdk import AssetOrTimeSchedule, CronTriggerTimetable
+    from airflow.sdk.exceptions import AirflowFailException, AirflowSkipException
+except ImportError:  # Airflow 3.1: not yet in the Task SDK
+    from airflow.exceptions import AirflowFailException, AirflowSkipException
+    from airflow.timetables.assets import AssetOrTimeSchedule
+    from airflow.timetables.trigger import CronTriggerTimetable
+
+__all__ = [
+    "AirflowFailException",
+    "AirflowSkipException",
+    "AssetOrTimeSchedule",
+    "CronTriggerTimetable",
+    "has_listeners",
+    "triggers_push_xcoms",
+]
 
 
 def has_listeners() -> bool:

@@ -9,8 +9,8 @@ from dataclasses import replace
 from typing import Any
 
 from airflow.configuration import conf
-from airflow.sdk.exceptions import AirflowFailException
 
+from airflow_flowprovider.compat import AirflowFailException
 from airflow_flowprovider.digest import TOLD, failed_task
 from airflow_flowprovider.operators.launching import Job
 from airflow_flowprovider.operators.progress import Progress, Unit

@@ -11,8 +11,8 @@ from dataclasses import dataclass, replace
 from itertools import chain
 from typing import TYPE_CHECKING, Any
 
-from airflow.sdk.exceptions import AirflowFailException
 
+from airflow_flowprovider.compat import AirflowFailException
 from flowsdk.datastore import FlowDatastore
 from flowsdk.exception import KeyNotFound, did_you_mean
 from flowsdk.flow import graph_of

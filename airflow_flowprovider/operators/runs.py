@@ -9,9 +9,9 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
-from airflow.sdk.exceptions import AirflowFailException
 
 from airflow_flowprovider.assets import event_parameters, trigger_facts
+from airflow_flowprovider.compat import AirflowFailException
 from airflow_flowprovider.operators.reuse import Resumption
 from airflow_flowprovider.project import deployed_project
 from flowsdk import package

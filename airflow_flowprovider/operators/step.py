@@ -10,9 +10,9 @@ from functools import cached_property, partial
 from typing import TYPE_CHECKING, Any, ClassVar, NoReturn
 
 from airflow.sdk import BaseOperator
-from airflow.sdk.exceptions import AirflowSkipException
 
 from airflow_flowprovider.assets import announce_end
+from airflow_flowprovider.compat import AirflowSkipException
 from airflow_flowprovider.compat import has_listeners, triggers_push_xcoms
 from airflow_flowprovider.config import ProviderConfig
 from airflow_flowprovider.links import (

@@ -7,9 +7,9 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-from airflow.dag_processing.dagbag import DagBag
 from airflow.sdk import DAG
-from airflow.serialization.serialized_objects import DagSerialization
+
+from tests.airflow_flowprovider.moved import DagBag, DagSerialization
 
 #: Of a serialized DAG, what depends on where the file lies.
 _PLACES = ("fileloc", "relative_fileloc", "_processor_dags_folder")

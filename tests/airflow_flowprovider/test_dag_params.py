@@ -4,11 +4,11 @@ from typing import Any
 
 import pytest
 from airflow.sdk import DAG
-from airflow.sdk.exceptions import ParamValidationError
 
 from airflow_flowprovider.dag_params import dag_params
 from flowsdk import FlowSpec, JSONType, Parameter, step
 from flowsdk.parameters import resolve_parameters
+from tests.airflow_flowprovider.moved import ParamValidationError
 
 
 class ParameterFlow(FlowSpec):

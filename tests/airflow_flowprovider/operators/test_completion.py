@@ -3,8 +3,8 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from airflow.sdk.exceptions import AirflowFailException
 
+from airflow_flowprovider.compat import AirflowFailException
 from airflow_flowprovider.operators import completion
 from airflow_flowprovider.operators.completion import (
     chunk_size,

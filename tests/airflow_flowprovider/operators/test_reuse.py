@@ -9,8 +9,8 @@ from types import SimpleNamespace
 from typing import Any
 
 import pytest
-from airflow.sdk.exceptions import AirflowFailException, TaskDeferred
 
+from airflow_flowprovider.compat import AirflowFailException
 from airflow_flowprovider.operators.step import FlowStepOperator
 from airflow_flowprovider.records import RECORD_KEY
 from flowsdk import FlowSpec, Parameter, step
@@ -18,6 +18,7 @@ from flowsdk.aws_batch.jobs import BatchJobs
 from flowsdk.datastore import FlowDatastore, keys
 from flowsdk.exception import KeyNotFound
 from flowsdk.spec import TaskRef, TaskResult
+from tests.airflow_flowprovider.moved import TaskDeferred
 from tests.airflow_flowprovider.operators.fakes import RUN, FakeTaskInstance, XComs, context
 from tests.airflow_flowprovider.operators.flows import SampleFlow
 from tests.flowsdk.aws_batch.fakes import FakeBatch

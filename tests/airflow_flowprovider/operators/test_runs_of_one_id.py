@@ -9,8 +9,8 @@ from types import SimpleNamespace
 from typing import Any
 
 import pytest
-from airflow.sdk.exceptions import AirflowFailException
 
+from airflow_flowprovider.compat import AirflowFailException
 from airflow_flowprovider.operators.runs import start_run
 from flowsdk import FlowSpec
 from flowsdk.datastore import FlowDatastore

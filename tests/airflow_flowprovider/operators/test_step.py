@@ -5,7 +5,6 @@ from typing import Any
 
 import pytest
 from airflow.sdk import Asset
-from airflow.sdk.exceptions import TaskDeferred
 
 from airflow_flowprovider.config import ProviderConfig
 from airflow_flowprovider.links import JOB_KEY
@@ -18,6 +17,7 @@ from flowsdk.aws_batch.jobs import BatchJobs
 from flowsdk.datastore import FlowDatastore
 from flowsdk.exception import Interrupted, TaskFailed
 from flowsdk.spec import ErrorInfo, TaskRef, TaskSpec
+from tests.airflow_flowprovider.moved import TaskDeferred
 from tests.airflow_flowprovider.operators.fakes import (
     FLOW,
     RUN,
