@@ -11,7 +11,6 @@ from dataclasses import dataclass, replace
 from itertools import chain
 from typing import TYPE_CHECKING, Any
 
-
 from airflow_flowprovider.compat import AirflowFailException
 from flowsdk.datastore import FlowDatastore
 from flowsdk.exception import KeyNotFound, did_you_mean

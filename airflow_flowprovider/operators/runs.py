@@ -9,7 +9,6 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
-
 from airflow_flowprovider.assets import event_parameters, trigger_facts
 from airflow_flowprovider.compat import AirflowFailException
 from airflow_flowprovider.operators.reuse import Resumption

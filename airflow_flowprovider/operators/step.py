@@ -12,8 +12,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, NoReturn
 from airflow.sdk import BaseOperator
 
 from airflow_flowprovider.assets import announce_end
-from airflow_flowprovider.compat import AirflowSkipException
-from airflow_flowprovider.compat import has_listeners, triggers_push_xcoms
+from airflow_flowprovider.compat import AirflowSkipException, has_listeners, triggers_push_xcoms
 from airflow_flowprovider.config import ProviderConfig
 from airflow_flowprovider.links import (
     JOB_KEY,
