@@ -21,6 +21,21 @@ from flowsdk.spec import ForeachFrame, Splits, TaskRef, TaskResult, TaskSpec
 _NUMBER = struct.Struct("<Q")
 
 
+def gang_size(foreach: Sequence[ForeachFrame]) -> int:
+    """How many tasks there are in the gang of a task; 1 if it is in none.
+
+    Args:
+        foreach: The foreach levels around the task. That of a gang has no values.
+    """
+    return foreach[-1].count if foreach and not foreach[-1].values else 1
+
+
+def by_cause(result: TaskResult) -> int:
+    """What to sort the results of a gang by, so that those come first which have made others fail."""
+    kinds = ("user", "system", "interrupted")
+    return kinds.index(result.error.kind) if result.error else len(kinds)
+
+
 def pack_specs(specs: Sequence[TaskSpec]) -> list[bytes]:
     """The parts of the object that holds the specs of a set; ``flowsdk.runtime.loader`` reads it."""
     documents = [spec.to_json() for spec in specs]

@@ -104,6 +104,11 @@ def job_definition(
         # So that jobs and the ECS tasks under them carry the same cost tags.
         "propagateTags": True,
     }
+    return named(content)
+
+
+def named(content: Mapping[str, Any]) -> dict[str, Any]:
+    """A RegisterJobDefinition request with the name that its content gives it."""
     fingerprint = hashlib.sha256(canonical_json(content)).hexdigest()[:16]
     return {"jobDefinitionName": f"flowsdk-{fingerprint}", **content}
 

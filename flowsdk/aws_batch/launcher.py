@@ -4,14 +4,21 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
+from itertools import chain
 from typing import Any
 
 from flowsdk.aws_batch.definition import BatchDefaults, read_gpu_queues
 from flowsdk.aws_batch.jobs import BatchJobs
-from flowsdk.aws_batch.launching import platform_of, settle, submit_task
+from flowsdk.aws_batch.launching import (
+    node_id,
+    platform_of,
+    settle,
+    submit_gang,
+    submit_task,
+)
 from flowsdk.aws_batch.logs import LogReader, container_log
 from flowsdk.aws_batch.objections import refuse
 from flowsdk.aws_batch.state import JobState
@@ -20,6 +27,7 @@ from flowsdk.decorators.settings import StepSettings
 from flowsdk.exception import BatchError, CorruptBlob, DatastoreError, FlowException
 from flowsdk.runtime.logs import LogLine
 from flowsdk.spec import TaskRef, TaskResult, TaskSpec
+from flowsdk.taskset import by_cause
 
 OnLines = Callable[[TaskSpec, list[LogLine]], None]
 
@@ -49,9 +57,19 @@ def defaults_from(environment: Mapping[str, str]) -> BatchDefaults:
 
 @dataclass
 class _Job:
+    """A job with one task.
+
+    Attributes:
+        spec: The task.
+        submitted_at: By our clock.
+        log: Of the task.
+        gang: Id of the multi-node job that it is a node of; None if it is in none.
+    """
+
     spec: TaskSpec
     submitted_at: float
     log: LogReader
+    gang: str | None = None
 
 
 class BatchLauncher:
@@ -59,7 +77,8 @@ class BatchLauncher:
 
     How it works:
         A task has ended when its result lies in the datastore, or when AWS Batch says that its job
-        has; then the result says that it failed.
+        has; then the result says that it failed. A gang ends as a whole: which of its tasks has
+        failed first, and made others fail, is known only when all have ended.
 
     Args:
         store: The flow's datastore, in S3.
@@ -80,13 +99,14 @@ class BatchLauncher:
         self._jobs = batch_jobs() if client is None else BatchJobs(client)
         self._defaults = defaults or defaults_from(os.environ)
         self._out: dict[str, _Job] = {}
+        self._held: dict[str, list[TaskResult]] = {}
         self._described_at = 0.0
         self._looked_at = 0.0
         self._answered_at = time.monotonic()
         self._troubled = False
 
     def __len__(self) -> int:
-        return len(self._out)
+        return len(self._out) + sum(map(len, self._held.values()))
 
     def check(self, steps: Mapping[str, StepSettings]) -> None:
         """See to it, before a run begins, that AWS Batch will take the jobs of some steps.
@@ -104,14 +124,20 @@ class BatchLauncher:
         if errors:
             raise BatchError("\n".join(errors))
 
-    def launch(self, spec: TaskSpec, settings: StepSettings) -> str:
-        """Submit a job; its id as people see it."""
+    def launch(self, specs: Sequence[TaskSpec], settings: StepSettings) -> list[str]:
+        """Submit a job, of a gang with one node for each task; the ids as people see them."""
         if not self._defaults.queue_of(settings):
             self._defaults = replace(self._defaults, queue=self._jobs.first_enabled_queue())
-        job_id = submit_task(self._jobs, self._store, spec, settings, self._defaults)
-        log = LogReader(self._store, spec.run, spec.ref)
-        self._out[job_id] = _Job(spec, time.monotonic(), log)
-        return f"Batch job {job_id}"
+        if len(specs) == 1:
+            gang = None
+            ids = [submit_task(self._jobs, self._store, specs[0], settings, self._defaults)]
+        else:
+            gang = submit_gang(self._jobs, self._store, specs, settings, self._defaults)
+            ids = [node_id(gang, index) for index in range(len(specs))]
+        for job_id, spec in zip(ids, specs, strict=True):
+            log = LogReader(self._store, spec.run, spec.ref)
+            self._out[job_id] = _Job(spec, time.monotonic(), log, gang)
+        return [f"Batch job {job_id}" for job_id in ids]
 
     def poll(self, timeout: float) -> list[TaskResult]:
         """Wait up to ``timeout`` seconds; the results of the tasks that have ended."""
@@ -121,13 +147,25 @@ class BatchLauncher:
             return []
         time.sleep(max(0.0, wait))
         self._looked_at = time.monotonic()
+        results: list[TaskResult] = []
         try:
-            results = [*self._with_result(), *self._with_ended_job()]
+            for job, result in chain(self._with_result(), self._with_ended_job()):
+                results += self._with_gang(job, result)
         except (BatchError, DatastoreError) as error:
             self._bear(error)
-            return []
-        self._answered_at, self._troubled = time.monotonic(), False
+        else:
+            self._answered_at, self._troubled = time.monotonic(), False
         return results
+
+    def _with_gang(self, job: _Job, result: TaskResult) -> list[TaskResult]:
+        """What there is to say when a task has ended: of a gang nothing until the last, then all."""
+        if job.gang is None:
+            return [result]
+        held = self._held.setdefault(job.gang, [])
+        held.append(result)
+        if any(other.gang == job.gang for other in self._out.values()):
+            return []
+        return sorted(self._held.pop(job.gang), key=by_cause)
 
     def _bear(self, error: FlowException) -> None:
         """Go on without an answer for a while.
@@ -145,56 +183,55 @@ class BatchLauncher:
 
     def cancel(self, tasks: Collection[TaskRef], reason: str) -> None:
         """Terminate some of the jobs; their results come like all others."""
-        for job_id, job in self._out.items():
-            if job.spec.ref in tasks:
-                self._jobs.terminate(job_id, f"flowsdk: {reason}")
+        jobs = [job.gang or job_id for job_id, job in self._out.items() if job.spec.ref in tasks]
+        for job_id in dict.fromkeys(jobs):
+            self._jobs.terminate(job_id, f"flowsdk: {reason}")
 
     def stop(self, reason: str) -> None:
         """Terminate all jobs; they end within AWS's grace period, which is not awaited."""
-        for job_id in list(self._out):
+        for job_id, job in {job.gang or job_id: job for job_id, job in self._out.items()}.items():
             try:
                 self._jobs.terminate(job_id, f"flowsdk: {reason}")
             except BatchError as error:
                 # The others have to be stopped all the same; this one can be by hand.
-                self._print(self._out[job_id], f"Batch job {job_id} could not be stopped: {error}")
+                self._print(job, f"Batch job {job_id} could not be stopped: {error}")
         self._out.clear()
+        self._held.clear()
 
-    def _with_result(self) -> list[TaskResult]:
+    def _with_result(self) -> Iterator[tuple[_Job, TaskResult]]:
         if not self._out:
-            return []
+            return
         with ThreadPoolExecutor(min(_PARALLEL_LOOKS, len(self._out))) as pool:
             looks = dict(zip(self._out, pool.map(self._look, self._out.values()), strict=True))
-        results = []
         for job_id, (lines, result) in looks.items():
             if lines:
                 self._on_lines(self._out[job_id].spec, lines)
             if result is not None:
-                results.append(self._end(job_id, result))
-        return results
+                yield self._end(job_id, result)
 
     def _look(self, job: _Job) -> tuple[list[LogLine], TaskResult | None]:
         return list(job.log.new_lines()), self._store.find_result(job.spec.run, job.spec.ref)
 
-    def _with_ended_job(self) -> list[TaskResult]:
+    def _with_ended_job(self) -> Iterator[tuple[_Job, TaskResult]]:
         now = time.monotonic()
         if not self._out or now - self._described_at < _DESCRIBE_SECONDS:
-            return []
+            return
         self._described_at = now
         states = self._jobs.describe(self._out)
-        results = []
         for job_id, job in list(self._out.items()):
             state = states.get(job_id)
             if state is None and now - job.submitted_at > _UNKNOWN_SECONDS:
                 state = JobState(job_id)
             if state is not None and state.finished:
                 self._explain(job, state)
-                results.append(self._end(job_id, settle(self._store, job.spec, state)))
-        return results
+                yield self._end(job_id, settle(self._store, job.spec, state))
 
-    def _end(self, job_id: str, result: TaskResult) -> TaskResult:
+    def _end(self, job_id: str, result: TaskResult) -> tuple[_Job, TaskResult]:
         """The log is complete when the result is there: read the rest, and forget the job."""
-        self._stream(self._out.pop(job_id))
-        return result
+        job = self._out[job_id]
+        self._stream(job)
+        del self._out[job_id]  # after what may fail, so that the next look finds it again
+        return job, result
 
     def _stream(self, job: _Job) -> None:
         lines = list(job.log.new_lines())

@@ -5,9 +5,11 @@ from __future__ import annotations
 import time
 from collections.abc import Sequence
 from datetime import datetime, timezone
+from itertools import islice, takewhile
 
 from flowsdk.aws_batch.definition import BatchDefaults, Platform, job_definition
 from flowsdk.aws_batch.jobs import BatchJobs
+from flowsdk.aws_batch.multinode import multinode_definition, multinode_submission
 from flowsdk.aws_batch.names import job_name
 from flowsdk.aws_batch.objections import refuse
 from flowsdk.aws_batch.state import JobState, failure
@@ -15,6 +17,7 @@ from flowsdk.aws_batch.submission import submission
 from flowsdk.datastore import FlowDatastore
 from flowsdk.decorators.settings import StepSettings
 from flowsdk.spec import TaskResult, TaskSpec
+from flowsdk.taskset import gang_size
 
 #: Of an array job. https://docs.aws.amazon.com/batch/latest/userguide/array_jobs.html
 MAX_ARRAY = 10_000
@@ -26,7 +29,6 @@ def submit_task(
     spec: TaskSpec,
     settings: StepSettings,
     defaults: BatchDefaults,
-    generation: int = 0,
 ) -> str:
     """Submit the job of one attempt, whose spec must lie in the datastore. Returns the job's id.
 
@@ -38,14 +40,36 @@ def submit_task(
         spec: The attempt.
         settings: What the step's decorators ask for.
         defaults: What is configured.
-        generation: Of the task; see :func:`flowsdk.aws_batch.names.job_prefix`.
 
     Raises:
         BatchError: Something is not configured, or AWS refuses the job.
     """
-    name = job_name(spec.flow, spec.run, spec.step, spec.task, spec.attempt, generation)
+    name = job_name(spec.flow, spec.run, spec.step, spec.task, spec.attempt)
     uri = store.spec_uri(spec.run, spec.ref)
     return submit_tasks(jobs, [spec], uri, name, settings, defaults)
+
+
+def submit_gang(
+    jobs: BatchJobs,
+    store: FlowDatastore,
+    specs: Sequence[TaskSpec],
+    settings: StepSettings,
+    defaults: BatchDefaults,
+) -> str:
+    """Submit the job of one attempt of a whole gang, as :func:`submit_task`.
+
+    Args:
+        jobs: Where to submit.
+        store: The flow's datastore.
+        specs: Of all tasks of the gang, the control task's first.
+        settings: What the step's decorators ask for.
+        defaults: What is configured.
+    """
+    control = specs[0]
+    store.write_specs(control.task, specs)
+    uri = f"{store.specs_uri(control.run, control.task, control.ref)}#0"
+    name = job_name(control.flow, control.run, control.step, control.task, control.attempt)
+    return submit_tasks(jobs, specs, uri, name, settings, defaults)
 
 
 def submit_tasks(
@@ -56,11 +80,13 @@ def submit_tasks(
     settings: StepSettings,
     defaults: BatchDefaults,
 ) -> str:
-    """Submit one job for tasks of a step, an array if there are several. Returns the job's id.
+    """Submit one job for tasks of a step, as :func:`in_jobs` puts them together. Returns its id.
+
+    Of several tasks the job is an array; of a gang it has as many nodes as tasks.
 
     Args:
         jobs: Where to submit.
-        specs: Of the tasks, at most ``MAX_ARRAY``.
+        specs: Of the tasks.
         uri: Where they lie; see :mod:`flowsdk.runtime.loader`.
         name: Of the job.
         settings: What the step's decorators ask for.
@@ -82,7 +108,39 @@ def submit_tasks(
         platform,
         len(specs),
     )
+    if is_gang(specs):
+        definition = multinode_definition(definition)
+        request = multinode_submission(request, definition["jobDefinitionName"], len(specs))
     return jobs.submit(request, definition)
+
+
+def is_gang(specs: Sequence[TaskSpec]) -> bool:
+    """Whether the tasks of a job are a gang that needs several nodes."""
+    return gang_size(specs[0].foreach) > 1
+
+
+def in_jobs(specs: Sequence[TaskSpec]) -> list[range]:
+    """Which of some tasks run in one job: each gang in one of its own, all others in arrays.
+
+    Args:
+        specs: Of the tasks; those of a gang stand together.
+
+    Returns:
+        Ranges of positions, in order.
+    """
+    found: list[range] = []
+    while (start := found[-1].stop if found else 0) < len(specs):
+        size = gang_size(specs[start].foreach)
+        if size == 1:
+            others = takewhile(lambda spec: gang_size(spec.foreach) == 1, specs[start:])
+            size = sum(1 for _ in islice(others, MAX_ARRAY))
+        found.append(range(start, start + size))
+    return found
+
+
+def node_id(job_id: str, index: int) -> str:
+    """The id of the job of one task of a gang."""
+    return f"{job_id}#{index}"
 
 
 def settle(store: FlowDatastore, spec: TaskSpec, state: JobState) -> TaskResult:

@@ -164,6 +164,10 @@ def _fargate_objections(settings: StepSettings, defaults: BatchDefaults) -> Iter
     if text := fargate.unsold(settings.cpu, settings.memory_mib):
         yield Objection("resources", text)
     where = f"which Fargate has not, and queue {defaults.queue_of(settings)!r} runs on it"
+    if settings.gang:
+        yield Objection(
+            "parallel", f"found a gang, which is a multi-node job, {where}. Choose another queue."
+        )
     if settings.gpu:
         yield Objection(
             "resources", f"found gpu={settings.gpu}, {where}. Choose another queue, or no GPU."

@@ -75,7 +75,9 @@ class JobState:
     @classmethod
     def of(cls, job: Mapping[str, Any]) -> JobState:
         """From a job as ListJobs or DescribeJobs show it; the former shows less."""
-        container = job.get("container") or {}
+        # Of a multi-node job all nodes are alike; what became of the main one is in the attempts.
+        nodes = (job.get("nodeProperties") or {}).get("nodeRangeProperties") or [{}]
+        container = job.get("container") or nodes[0].get("container") or {}
         attempts = job.get("attempts") or []
         last = (attempts[-1].get("container") or {}) if attempts else {}
         requirements = container.get("resourceRequirements") or []

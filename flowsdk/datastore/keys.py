@@ -9,6 +9,7 @@
     <flow>/runs/<run>/<step>/<task>/<attempt>/spec.json    TaskSpec, by whoever launches
                                              /log/<n>      log chunks, while running
                                              /cards/<n>-<type>-<id>-<hash>.html   cards
+                                             /alive.txt    written again and again by a node of a gang
                                              /result.json  TaskResult: the commit marker, last, once
     <flow>/sets/<run>/<step>/<part>/<attempt>/specs    TaskSpecs of tasks that are launched together
                                              /outcome  SetOutcome, when all of them have succeeded
@@ -130,6 +131,11 @@ def spec(flow: str, run_id: str, ref: TaskRef) -> str:
 def result(flow: str, run_id: str, ref: TaskRef) -> str:
     """The TaskResult of an attempt."""
     return attempt(flow, run_id, ref) + RESULT_DOCUMENT
+
+
+def task_alive(flow: str, run_id: str, ref: TaskRef) -> str:
+    """What is written again and again while an attempt goes on, of a task in a gang."""
+    return attempt(flow, run_id, ref) + "alive.txt"
 
 
 def task_sets(flow: str, run_id: str) -> str:

@@ -177,6 +177,16 @@ class FlowDatastore:
         """The results of several attempts, read in parallel, in the order asked for."""
         return _each(lambda ref: self.read_result(run, ref), list(refs))
 
+    def write_beat(self, run: str, ref: TaskRef) -> None:
+        """Note that an attempt of a task in a gang goes on. Only when this was written counts."""
+        key = keys.task_alive(self.flow, run, ref)
+        self.storage.write(key, [b"The attempt went on at this time.\n"])
+
+    def last_beats(self, run: str, refs: Iterable[TaskRef]) -> list[float | None]:
+        """When attempts were last known to go on, read in parallel; as :meth:`last_alive`."""
+        modified = self.storage.modified
+        return _each(lambda ref: modified(keys.task_alive(self.flow, run, ref)), list(refs))
+
     def _key_at(self, uri: str) -> str:
         """The key of an object that lies here, from its URI."""
         return uri.removeprefix(self.storage.uri(""))

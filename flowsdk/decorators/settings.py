@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from flowsdk.decorators.base import StepDecorator, decorators_of
+from flowsdk.decorators.parallel import Parallel
 from flowsdk.decorators.prepare import flow_decorators
 from flowsdk.decorators.schedule import Schedule, ScheduleSettings
 from flowsdk.decorators.timeout import Timeout
@@ -56,6 +57,7 @@ class StepSettings:
         environment: Environment variables of the task.
         on_batch: Whether the step has ``@batch``.
         catches: Whether the step has ``@catch``.
+        gang: Whether the step has ``@parallel`` or the like.
         array: Whether the splits of the foreach around the step run as arrays on AWS Batch.
     """
 
@@ -94,6 +96,7 @@ class StepSettings:
     environment: Mapping[str, str] = field(default_factory=dict)
     on_batch: bool = False
     catches: bool = False
+    gang: bool = False
     array: bool = False
 
     @property
@@ -135,6 +138,7 @@ def step_settings(flow: type, step: str, extra: Sequence[StepDecorator] = ()) ->
         environment={key: str(value) for key, value in variables.items()},
         on_batch="batch" in found,
         catches="catch" in found,
+        gang=any(isinstance(decorator, Parallel) for decorator in found.values()),
     )
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Sequence
 from typing import TYPE_CHECKING, Protocol
 
 from flowsdk.datastore import FlowDatastore
@@ -25,8 +25,8 @@ class Launcher(Protocol):
     def __len__(self) -> int:
         """How many tasks are out."""
 
-    def launch(self, spec: TaskSpec, settings: StepSettings) -> str:
-        """Start a task; a name for it that people can look for."""
+    def launch(self, specs: Sequence[TaskSpec], settings: StepSettings) -> list[str]:
+        """Start a task, or all those of a gang; a name for each that people can look for."""
 
     def poll(self, timeout: float) -> list[TaskResult]:
         """Wait up to ``timeout`` seconds for news; the results of the tasks that have ended."""
@@ -62,9 +62,11 @@ class ForkLauncher:
     def __len__(self) -> int:
         return len(self._processes)
 
-    def launch(self, spec: TaskSpec, settings: StepSettings) -> str:  # noqa: ARG002
-        """Fork. Resources are not enforced on a laptop."""
+    def launch(self, specs: Sequence[TaskSpec], settings: StepSettings) -> list[str]:  # noqa: ARG002
+        """Fork each. Resources are not enforced on a laptop."""
+        return [self._fork(spec) for spec in specs]
 
+    def _fork(self, spec: TaskSpec) -> str:
         def target(lost: ErrorInfo | None) -> TaskResult:
             # A store of its own: connections must not be shared across the fork.
             return run_task(spec, self._flow, FlowDatastore.at(spec.root, spec.flow), lost)

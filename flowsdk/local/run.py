@@ -21,7 +21,6 @@ from flowsdk.decorators.project import full_name, project_of
 from flowsdk.decorators.settings import StepSettings, step_settings
 from flowsdk.exception import UsageError
 from flowsdk.flow import FlowSpec, graph_of
-from flowsdk.graph import FlowGraph
 from flowsdk.identity import user_name
 from flowsdk.include_file import include_files
 from flowsdk.lint import validate
@@ -110,7 +109,7 @@ class LocalRun:
             node.name: step_settings(flow, node.name, options.decorators) for node in self.graph
         }
         on_batch = [name for name, settings in self.settings.items() if settings.on_batch]
-        _check_batch(self.graph, on_batch, options.root)
+        _check_batch(on_batch, options.root)
         project = project_of(flow, options.branch, options.production)
         script = Path(sys.modules[flow.__module__].__file__ or "").resolve()
         code = None
@@ -198,20 +197,13 @@ class LocalRun:
         return launcher
 
 
-def _check_batch(graph: FlowGraph, on_batch: Sequence[str], root: str) -> None:
+def _check_batch(on_batch: Sequence[str], root: str) -> None:
     """What is to run on AWS Batch must be able to."""
     if on_batch and not root.startswith("s3://"):
         raise UsageError(
             f"Step{'s' * (len(on_batch) > 1)} {', '.join(on_batch)} run on AWS Batch, which "
             f"reads and writes S3, and the datastore is {root!r}. Pass --datastore-root "
             f"s3://bucket/prefix or set FLOWSDK_DATASTORE."
-        )
-    in_gangs = {step for node in graph if node.num_parallel for step in node.next}
-    if gangs := [step for step in on_batch if step in in_gangs]:
-        raise UsageError(
-            f"Step{'s' * (len(gangs) > 1)} {', '.join(gangs)} would run as a gang on AWS "
-            f"Batch: found num_parallel, expected a step whose tasks need not reach each other over "
-            f"the network. Run it without @batch, or use a foreach."
         )
 
 

@@ -159,9 +159,10 @@ class Scheduler:
             for spec in specs:
                 self._store.write_spec(spec)
                 self._out[spec.ref] = unit
-                launcher = self._launcher_of[spec.step]
-                settings = replace(self._settings[spec.step], ooms=unit.ooms)
-                name = launcher.launch(spec, settings)
+            step = unit.node.name
+            settings = replace(self._settings[step], ooms=unit.ooms)
+            names = self._launcher_of[step].launch(specs, settings)
+            for spec, name in zip(specs, names, strict=True):
                 self._listener.started(spec, name)
 
     def _spec(self, unit: Unit, place: tuple[ForeachFrame, ...]) -> TaskSpec:

@@ -18,6 +18,7 @@ from flowsdk.configs import pin_configs
 from flowsdk.datastore import FlowDatastore
 from flowsdk.datastore.s3 import make_client
 from flowsdk.runtime.errors import describe
+from flowsdk.runtime.gang import GangNode
 from flowsdk.runtime.interrupt import HOST_ENDS
 from flowsdk.runtime.load import load_flow
 from flowsdk.runtime.logs import LogLine
@@ -54,7 +55,9 @@ def main(spec_json: bytes, package: str, together: bool = False, session: Any = 
     if together:
         store.write_spec(spec)
     notice = Path(package, ".spot_termination_notice")
-    known = replace(spec, facts={**spec.facts, "spot_termination_notice": str(notice)})
+    gang = GangNode.of(spec, store)
+    facts = {**spec.facts, "spot_termination_notice": str(notice), **(gang.facts if gang else {})}
+    known = replace(spec, facts=facts)
 
     def target(lost: ErrorInfo | None) -> TaskResult:
         started_at = utc_now()
@@ -67,8 +70,9 @@ def main(spec_json: bytes, package: str, together: bool = False, session: Any = 
         # A store of its own: connections must not be shared across the fork.
         return run_task(known, flow, open_store(), lost)
 
-    # When the host is lost Batch starts the job anew, and then this attempt is still to be run.
-    processes = TaskProcesses(_echo, started_anew=True)
+    # When the host is lost Batch starts the job anew, and then this attempt is still to be run. Not
+    # that of a gang, of which others may have a result already.
+    processes = TaskProcesses(_echo, started_anew=gang is None)
 
     def on_term(_: int, __: FrameType | None) -> None:
         processes.stop(HOST_ENDS)
@@ -81,7 +85,11 @@ def main(spec_json: bytes, package: str, together: bool = False, session: Any = 
     while not results:
         results = processes.poll(0.25)
         spot.poll()
-    return 0 if results[0].succeeded else 1
+        if gang and (why := gang.poll()):
+            processes.stop(why)
+    # From here on there is nothing to save.
+    signal.signal(signal.SIGTERM, signal.SIG_DFL)
+    return 0 if results[0].succeeded and (gang is None or gang.outlast()) else 1
 
 
 def _is_retry() -> bool:

@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from flowsdk.aws_batch.definition import BatchDefaults, job_definition
+from flowsdk.aws_batch.multinode import multinode_definition, multinode_submission
 from flowsdk.aws_batch.names import job_name
 from flowsdk.aws_batch.submission import submission
 from flowsdk.decorators.settings import StepSettings
@@ -35,14 +36,21 @@ def requests() -> dict[str, Any]:
     submit = submission(
         name, definition["jobDefinitionName"], SPEC, "s3://b/spec.json", SETTINGS, DEFAULTS
     )
-    return {"RegisterJobDefinition": definition, "SubmitJob": submit}
+    nodes = multinode_definition(definition)
+    gang = multinode_submission(submit, nodes["jobDefinitionName"], 4)
+    return {
+        "RegisterJobDefinition": definition,
+        "SubmitJob": submit,
+        "RegisterJobDefinition-multinode": nodes,
+        "SubmitJob-multinode": gang,
+    }
 
 
-@pytest.mark.parametrize("operation", ["RegisterJobDefinition", "SubmitJob"])
-def test_requests_are_what_they_were(operation: str) -> None:
-    request = requests()[operation]
-    check_request(operation, request)
+@pytest.mark.parametrize("name", requests())
+def test_requests_are_what_they_were(name: str) -> None:
+    request = requests()[name]
+    check_request(name.partition("-")[0], request)
     text = json.dumps(request, indent=2, sort_keys=True)
     # The loader is code, not contract.
     text = text.replace(json.dumps(loader.source()), '"<flowsdk.runtime.loader>"')
-    assert text + "\n" == (GOLDEN / f"{operation}.json").read_text()
+    assert text + "\n" == (GOLDEN / f"{name}.json").read_text()

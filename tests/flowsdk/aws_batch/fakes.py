@@ -81,9 +81,7 @@ class FakeBatch:
             "jobQueue": f"arn:aws:batch:r:1:job-queue/{request['jobQueue']}",
             "status": "RUNNABLE",
             "createdAt": 1000 + len(self.jobs),
-            "container": {
-                "resourceRequirements": request["containerOverrides"]["resourceRequirements"]
-            },
+            "container": {"resourceRequirements": _overrides(request)["resourceRequirements"]},
             "tags": request.get("tags", {}),
             "request": request,
         }
@@ -150,6 +148,14 @@ class FakeBatch:
         self.calls[operation] += 1
         if self.errors.get(operation):
             raise self.errors[operation].pop(0)
+
+
+def _overrides(request: dict[str, Any]) -> dict[str, Any]:
+    """Those of a container, or of the containers of all nodes."""
+    if "containerOverrides" in request:
+        return dict(request["containerOverrides"])
+    (nodes,) = request["nodeOverrides"]["nodePropertyOverrides"]
+    return dict(nodes["containerOverrides"])
 
 
 class _Paginator:

@@ -128,7 +128,9 @@ def test_what_the_author_says_himself_is_merged(defaults: BatchDefaults) -> None
     assert container["ulimits"] == limits
     assert container["linuxParameters"]["initProcessEnabled"] is True
     assert container["linuxParameters"]["sharedMemorySize"] == 64, "dicts are merged"
-    assert container["linuxParameters"]["tmpfs"] == [{"containerPath": "/x", "size": 1}], "lists not"
+    assert container["linuxParameters"]["tmpfs"] == [{"containerPath": "/x", "size": 1}], (
+        "lists not"
+    )
     assert container["repositoryCredentials"] == {"credentialsParameter": "arn:secret"}
 
 

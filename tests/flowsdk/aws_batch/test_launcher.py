@@ -13,8 +13,8 @@ from flowsdk.exception import BatchError
 from flowsdk.flow import FlowSpec
 from flowsdk.local.run import LocalRun, RunOptions
 from flowsdk.runtime.logs import LogLine, LogWriter
-from flowsdk.spec import TaskSpec
-from tests.flowsdk.aws_batch.fakes import FakeBatch, succeed
+from flowsdk.spec import ErrorInfo, Splits, TaskSpec
+from tests.flowsdk.aws_batch.fakes import FakeBatch, commit, succeed
 
 
 class Printed(list[str]):
@@ -77,7 +77,7 @@ def test_a_task_has_ended_when_its_result_is_there(
     spec: TaskSpec,
     printed: Printed,
 ) -> None:
-    assert launcher.launch(spec, StepSettings()) == "Batch job job-0"
+    assert launcher.launch([spec], StepSettings()) == ["Batch job job-0"]
     assert launcher.poll(0.01) == []
     assert len(launcher) == 1
     writer = LogWriter(store, spec.run, spec.ref)
@@ -93,7 +93,7 @@ def test_a_task_has_ended_when_its_result_is_there(
 def test_a_job_that_dies_leaves_a_failed_result(
     fake: FakeBatch, launcher: BatchLauncher, store: FlowDatastore, spec: TaskSpec
 ) -> None:
-    launcher.launch(spec, StepSettings())
+    launcher.launch([spec], StepSettings())
     fake.change("job-0", "FAILED", statusReason="Host EC2 (instance i-1) terminated.")
     (result,) = launcher.poll(0.01)
     assert result.error is not None
@@ -104,7 +104,7 @@ def test_a_job_that_dies_leaves_a_failed_result(
 def test_a_job_that_aws_forgets_fails_in_the_end(
     fake: FakeBatch, launcher: BatchLauncher, spec: TaskSpec, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    launcher.launch(spec, StepSettings())
+    launcher.launch([spec], StepSettings())
     fake.jobs.clear()
     assert launcher.poll(0.01) == []
     monkeypatch.setattr(module, "_UNKNOWN_SECONDS", -1.0)
@@ -122,7 +122,7 @@ def test_the_container_log_of_a_job_that_never_came_to_our_code(
 ) -> None:
     monkeypatch.setattr(module, "_client", lambda service: service)
     monkeypatch.setattr(module, "container_log", lambda client, stream: [client, stream])
-    launcher.launch(spec, StepSettings())
+    launcher.launch([spec], StepSettings())
     fake.change("job-0", "FAILED", container={"exitCode": 1, "logStreamName": "stream"})
     assert len(launcher.poll(0.01)) == 1
     assert printed == ["logs", "stream"]
@@ -132,7 +132,7 @@ def test_stopping_terminates_what_is_out_even_if_one_cannot(
     fake: FakeBatch, launcher: BatchLauncher, spec: TaskSpec, printed: Printed
 ) -> None:
     for task in "12":
-        launcher.launch(replace(spec, task=task), StepSettings())
+        launcher.launch([replace(spec, task=task)], StepSettings())
     fake.fail("TerminateJob", "ServerException", "busy")
     launcher.stop("enough")
     assert "busy" in printed[0]
@@ -145,8 +145,8 @@ def test_without_a_queue_the_first_enabled_one_is_taken(
     fake: FakeBatch, store: FlowDatastore, printed: Printed, spec: TaskSpec
 ) -> None:
     launcher = BatchLauncher(store, printed, fake, BatchDefaults(image="i"))
-    launcher.launch(spec, StepSettings())
-    launcher.launch(replace(spec, task="4"), StepSettings())
+    launcher.launch([spec], StepSettings())
+    launcher.launch([replace(spec, task="4")], StepSettings())
     assert fake.jobs["job-1"]["request"]["jobQueue"] == "q"
     assert fake.calls["DescribeJobQueues"] == 1
 
@@ -167,7 +167,7 @@ def test_all_steps_of_a_run_share_one_launcher(
 def test_a_hiccup_of_aws_does_not_end_the_run(
     fake: FakeBatch, launcher: BatchLauncher, store: FlowDatastore, spec: TaskSpec, printed: Printed
 ) -> None:
-    launcher.launch(spec, StepSettings())
+    launcher.launch([spec], StepSettings())
     for _ in range(2):
         fake.fail("DescribeJobs", "ServerException", "try later")
         assert launcher.poll(0) == []
@@ -181,7 +181,78 @@ def test_after_minutes_without_an_answer_the_run_gives_up(
     fake: FakeBatch, launcher: BatchLauncher, spec: TaskSpec, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(module, "_GIVE_UP_SECONDS", -1.0)
-    launcher.launch(spec, StepSettings())
+    launcher.launch([spec], StepSettings())
     fake.fail("DescribeJobs", "AccessDeniedException", "expired")
     with pytest.raises(BatchError, match="expired"):
         launcher.poll(0)
+
+
+# -- gangs
+
+
+@pytest.fixture
+def gang(spec: TaskSpec) -> list[TaskSpec]:
+    splits = Splits("", 3, "", ("0", "1", "2"))
+    return [
+        replace(spec, task=str(n), foreach=(splits.frame("start", n),)) for n in range(splits.count)
+    ]
+
+
+def test_the_tasks_of_a_gang_end_together_and_the_cause_comes_first(
+    fake: FakeBatch, launcher: BatchLauncher, store: FlowDatastore, gang: list[TaskSpec]
+) -> None:
+    names = launcher.launch(gang, StepSettings())
+    assert names == ["Batch job job-0#0", "Batch job job-0#1", "Batch job job-0#2"]
+    main, failed, other = gang
+    stopped = ErrorInfo("interrupted", "flowsdk.exception.Interrupted", "its gang has failed")
+    first = commit(store, main, status="failed", error=stopped)
+    assert launcher.poll(0.01) == []
+    cause = ErrorInfo("user", "builtins.ValueError", "no")
+    second = commit(store, failed, status="failed", error=cause)
+    assert launcher.poll(0.01) == []
+    assert len(launcher) == 3
+    third = succeed(store, other)
+    assert launcher.poll(0.01) == [second, first, third]
+    assert len(launcher) == 0
+
+
+def test_a_node_that_dies_fails_by_what_aws_says_of_it(
+    fake: FakeBatch, launcher: BatchLauncher, store: FlowDatastore, gang: list[TaskSpec]
+) -> None:
+    launcher.launch(gang, StepSettings())
+    for spec in gang[:2]:
+        succeed(store, spec)
+    reason = "OutOfMemoryError: Container killed due to memory usage"
+    fake.jobs["job-0#2"] = {
+        "jobId": "job-0#2",
+        "status": "FAILED",
+        "container": {"exitCode": 137, "reason": reason},
+    }
+    failed, *_ = launcher.poll(0.01)
+    assert failed.error
+    assert (failed.task, failed.error.type) == ("2", "flowsdk.aws_batch.OutOfMemory")
+
+
+@pytest.mark.parametrize("how", ["cancel", "stop"])
+def test_a_gang_is_ended_as_a_whole(
+    fake: FakeBatch, launcher: BatchLauncher, gang: list[TaskSpec], how: str
+) -> None:
+    launcher.launch(gang, StepSettings())
+    if how == "stop":
+        launcher.stop("enough")
+        assert len(launcher) == 0
+    else:
+        launcher.cancel({gang[1].ref, gang[2].ref}, "enough")
+    assert fake.calls["TerminateJob"] == 1
+    assert fake.jobs["job-0"]["isTerminated"]
+
+
+def test_results_are_not_lost_where_aws_does_not_answer(
+    fake: FakeBatch, launcher: BatchLauncher, store: FlowDatastore, spec: TaskSpec
+) -> None:
+    launcher.launch([spec], StepSettings())
+    launcher.launch([replace(spec, task="4")], StepSettings())
+    result = succeed(store, spec)
+    fake.fail("DescribeJobs", "ServerException", "busy")
+    assert launcher.poll(0.01) == [result]
+    assert len(launcher) == 1

@@ -10,7 +10,7 @@ import pytest
 
 from flowsdk import FlowSpec
 from flowsdk.decorators.retry import Retry
-from flowsdk.exception import FlowException, UnknownCaseException, UsageError
+from flowsdk.exception import FlowException, UnknownCaseException
 from tests.flowsdk.flows import import_flow
 from tests.flowsdk.running import Finished, run
 
@@ -402,22 +402,6 @@ def test_a_gang_fails_and_is_tried_again_as_one(tmp_path: Path) -> None:
     (stopped,) = [one.error for one in done.attempts if one.error and one.error.kind != "user"]
     assert stopped.message.endswith(": task train/1 of its gang has failed.")
     assert done.results["join/0"].succeeded
-
-
-def test_a_gang_on_batch_is_refused_before_the_run(tmp_path: Path) -> None:
-    from flowsdk.decorators.batch import Batch
-    from flowsdk.local.run import LocalRun, RunOptions
-
-    flow = flow_of(
-        tmp_path,
-        START.format("self.next(self.train, num_parallel=3)"),
-        GANG.format("pass"),
-        JOIN,
-        END,
-    )
-    options = RunOptions("s3://bucket/prefix", decorators=[Batch()])
-    with pytest.raises(UsageError, match="Step train would run as a gang on AWS Batch"):
-        LocalRun(flow, {}, options, lambda _, __: None)
 
 
 def test_single_step_flows_and_marked_steps(tmp_path: Path) -> None:

@@ -1,7 +1,9 @@
 from __future__ import annotations
 
 import signal
-from collections.abc import Iterator
+import threading
+import time
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -10,8 +12,12 @@ import pytest
 
 from flowsdk.artifacts.scope import Scope
 from flowsdk.datastore import FlowDatastore
+from flowsdk.planning import gang_facts
+from flowsdk.runtime import gang
 from flowsdk.runtime.bootstrap import main
-from flowsdk.spec import TaskSpec
+from flowsdk.runtime.gang import own_address
+from flowsdk.spec import ErrorInfo, TaskSpec
+from tests.flowsdk.aws_batch.fakes import commit, succeed
 from tests.flowsdk.flows import write_flow
 
 JOB = """
@@ -114,3 +120,94 @@ def test_a_flow_file_that_cannot_be_imported_is_the_tasks_failure(
     assert error
     assert error.type == "builtins.ModuleNotFoundError"
     assert error.message == "No module named 'nothing_of_that_name'"
+
+
+# -- gangs
+
+GANG = """
+import time
+from flowsdk import parallel
+
+class Job(FlowSpec):
+    @step
+    def start(self):
+        self.next(self.train, num_parallel=2)
+
+    @parallel
+    @step
+    def train(self):
+        self.place = current.parallel
+        time.sleep(self.seconds)
+        self.next(self.join)
+
+    @step
+    def join(self, inputs):
+        self.next(self.end)
+
+    @step
+    def end(self):
+        pass
+"""
+
+
+@pytest.fixture
+def nodes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., list[TaskSpec]]:
+    """The specs of the two nodes of a gang, whose step takes so many seconds."""
+
+    def make(seconds: float) -> list[TaskSpec]:
+        write_flow(tmp_path, GANG.replace("self.seconds", str(seconds)))
+        root = str(tmp_path / "data")
+        start = TaskSpec("Job", "r", "start", "0", 0, root, parameters={}, script="flow.py")
+        assert main(start.to_json(), str(tmp_path)) == 0
+        splits = FlowDatastore.at(root, "Job").read_result("r", start.ref).splits
+        assert splits
+        monkeypatch.setenv("AWS_BATCH_JOB_NODE_INDEX", "0")
+        monkeypatch.setattr(gang, "_LOOK_SECONDS", 0.05)
+        frames = [(splits.frame("start", index),) for index in range(2)]
+        return [
+            replace(
+                start,
+                step="train",
+                task=str(index),
+                parents=(start.ref,),
+                foreach=foreach,
+                facts=gang_facts(foreach),
+            )
+            for index, foreach in enumerate(frames)
+        ]
+
+    return make
+
+
+def test_the_main_node_of_a_gang_ends_last_and_its_result_is_there_before(
+    nodes: Callable[..., list[TaskSpec]], tmp_path: Path
+) -> None:
+    control, other = nodes(0)
+    store = FlowDatastore.at(control.root, "Job")
+
+    def end_other() -> None:
+        deadline = time.monotonic() + 60
+        while store.find_result("r", control.ref) is None and time.monotonic() < deadline:
+            time.sleep(0.02)
+        succeed(store, other)
+
+    thread = threading.Thread(target=end_other)
+    thread.start()
+    assert main(control.to_json(), str(tmp_path)) == 0
+    thread.join()
+    assert store.find_result("r", other.ref)
+    assert artifacts(control)["place"] == (own_address(), 2, 0, "0")
+
+
+def test_a_gang_of_which_a_node_fails_ends_with_its_main_node(
+    nodes: Callable[..., list[TaskSpec]], tmp_path: Path
+) -> None:
+    control, other = nodes(3600)
+    store = FlowDatastore.at(control.root, "Job")
+    error = ErrorInfo("user", "builtins.ValueError", "no")
+    commit(store, other, status="failed", error=error)
+    assert main(control.to_json(), str(tmp_path)) == 1
+    ended = store.read_result("r", control.ref).error
+    assert ended
+    assert ended.kind == "interrupted"
+    assert "task train/1 of its gang has failed" in ended.message
