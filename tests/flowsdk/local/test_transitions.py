@@ -399,8 +399,12 @@ def test_a_gang_fails_and_is_tried_again_as_one(tmp_path: Path) -> None:
     assert time.monotonic() - began < 30  # the one that slept was not waited for
     attempts = done.store.attempts(done.run)["train"]
     assert {task: len(refs) for task, refs in attempts.items()} == {"0": 2, "1": 2, "2": 2}
-    (stopped,) = [one.error for one in done.attempts if one.error and one.error.kind != "user"]
-    assert stopped.message.endswith(": task train/1 of its gang has failed.")
+    stopped = {
+        one.task: one.error.message
+        for one in done.attempts
+        if one.error and one.error.kind != "user"
+    }
+    assert stopped["2"].endswith(": task train/1 of its gang has failed.")
     assert done.results["join/0"].succeeded
 
 
