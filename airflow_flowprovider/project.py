@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import re
+from dataclasses import replace
 
 from airflow_flowprovider.config import SECTION, ProviderConfig
 from flowsdk.decorators.project import ProjectSettings, project_of
+from flowsdk.deployment import deployment_of
 from flowsdk.exception import UsageError
 
 _BRANCH = re.compile(r"prod|(prod|test|user)\.[A-Za-z0-9_-]+")
@@ -28,7 +30,8 @@ def deployed_name(flow: type, config: ProviderConfig | None = None) -> str:
 def deployed_project(flow: type, config: ProviderConfig | None = None) -> ProjectSettings | None:
     """The project and branch of a flow; None if it is in no project.
 
-    The flow's ``@project`` says the branch; where it does not, ``[flowprovider] project_branch``.
+    Whoever has deployed the flow by ``airflow create`` has said the branch; otherwise its ``@project``
+    says it, and where that does not, ``[flowprovider] project_branch``.
 
     Args:
         flow: The flow class.
@@ -39,6 +42,8 @@ def deployed_project(flow: type, config: ProviderConfig | None = None) -> Projec
     """
     branch = (config or ProviderConfig.load()).project_branch
     found = project_of(flow, otherwise=branch)
+    if found is not None and (deployed := deployment_of(flow).branch):
+        return replace(found, branch=deployed)
     if found is not None and not _BRANCH.fullmatch(branch or ""):
         raise UsageError(
             f"[{SECTION}] project_branch: found {branch!r}, expected prod, prod.<name>, test.<name> "

@@ -10,6 +10,8 @@ from flowsdk.datastore import FlowDatastore
 from flowsdk.graph import FlowGraph, Node
 from flowsdk.spec import TaskRef, TaskResult, TaskSpec
 
+#: What the conf of a DAG run calls the run that it resumes.
+CONF_KEY = "resume"
 _PARALLEL = 32
 
 

@@ -15,7 +15,7 @@ from airflow_flowprovider.compat import AirflowFailException
 from flowsdk.datastore import FlowDatastore
 from flowsdk.exception import KeyNotFound, did_you_mean
 from flowsdk.flow import graph_of
-from flowsdk.origin import Origin, commit, reused
+from flowsdk.origin import CONF_KEY, Origin, commit, reused
 from flowsdk.parameters import collect_parameters
 from flowsdk.spec import flow_class
 
@@ -25,7 +25,6 @@ if TYPE_CHECKING:
     from flowsdk.graph import FlowGraph, Node
     from flowsdk.spec import RunSpec, TaskResult, TaskSpec
 
-KEY = "resume"
 _FIELDS = ("run", "step")
 
 
@@ -53,14 +52,14 @@ class Resumption:
             AirflowFailException: It is malformed, or names no step of the flow.
         """
         conf = getattr(context["dag_run"], "conf", None) or {}
-        given = conf.get(KEY)
-        if given is None or KEY in collect_parameters(flow):
+        given = conf.get(CONF_KEY)
+        if given is None or CONF_KEY in collect_parameters(flow):
             return None
         found = {"run": given} if isinstance(given, str) else given
         problem = _problem(found, graph_of(flow))
         if problem:
             raise AirflowFailException(
-                f"Conf of run {context['run_id']} ({KEY}): {problem} Trigger the DAG anew."
+                f"Conf of run {context['run_id']} ({CONF_KEY}): {problem} Trigger the DAG anew."
             )
         return cls(found["run"], found.get("step"))
 
@@ -91,7 +90,7 @@ class Resumption:
             raise AirflowFailException(
                 f"Conf of run {context['run_id']} ({', '.join(changed)}): found other values than "
                 f"those of run {origin.run}, expected none: the parameters of a resumed run are those "
-                f"of the run that it resumes. Trigger the DAG without {KEY!r} to change them."
+                f"of the run that it resumes. Trigger the DAG without {CONF_KEY!r} to change them."
             )
         return f"{there.flow}/{origin.run}", origin.parameters
 

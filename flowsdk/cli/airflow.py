@@ -11,6 +11,7 @@ from typing import NamedTuple
 from flowsdk.cli.actions import add_actions
 from flowsdk.cli.flow_parameters import add_parameters
 from flowsdk.cli.words import positive, seconds
+from flowsdk.decorators.project import full_name, given_branch
 from flowsdk.deployer.server import AirflowServer, require_url
 from flowsdk.flow import FlowSpec
 
@@ -51,6 +52,11 @@ def server_of(args: argparse.Namespace) -> AirflowServer:
     return AirflowServer(require_url(getattr(args, "airflow", None), args.metadata))
 
 
+def deployed_name(flow: type[FlowSpec], args: argparse.Namespace) -> str:
+    """What the flow is called in Airflow: the id of its DAG."""
+    return full_name(flow, *given_branch(args))
+
+
 def _add_create(parser: argparse.ArgumentParser, _: type[FlowSpec]) -> None:
     _add_folder(parser)
     parser.add_argument("--name", metavar="NAME",
@@ -79,13 +85,29 @@ def _add_create(parser: argparse.ArgumentParser, _: type[FlowSpec]) -> None:
 
 def _add_trigger(parser: argparse.ArgumentParser, flow: type[FlowSpec]) -> None:
     taken = add_parameters(parser, flow)
+    _add_starting(parser, taken)
+    _add_common(parser, taken)
+
+
+def _add_resume(parser: argparse.ArgumentParser, _: type[FlowSpec]) -> None:
+    parser.add_argument("step", nargs="?", default=None, metavar="STEP",
+                        help="run this step and everything after it again (default: what has not "
+                        "succeeded)")  # fmt: skip
+    parser.add_argument("--origin-run-id", default=None, metavar="RUN",
+                        help="the run to resume, also one of a laptop in the same datastore "
+                        "(default: the newest of the deployed flow)")  # fmt: skip
+    _add_starting(parser)
+    _add_common(parser)
+
+
+def _add_starting(parser: argparse.ArgumentParser, taken: Container[str] = ()) -> None:
+    """The options of commands that start a run."""
     parser.add_argument("--run-id", metavar="ID", help="id of the run (default: one is made)")
     if "wait" not in taken:
         parser.add_argument("--wait", nargs="?", type=seconds, const=float("inf"), default=None,
                             metavar="SECONDS",
                             help="wait until the run has ended; exit code 1 if it "
                             "fails")  # fmt: skip
-    _add_common(parser, taken)
 
 
 def _add_list_runs(parser: argparse.ArgumentParser, _: type[FlowSpec]) -> None:
@@ -142,6 +164,8 @@ _ACTIONS = {
     "create": _Action("deploy the flow: copy its files into a dags folder and wait until Airflow "
                       "has parsed them", _add_create, "flowsdk.cli.airflow_create"),
     "trigger": _Action("start a run of the deployed flow", _add_trigger),
+    "resume": _Action("start a run of the deployed flow that does what an earlier one has not done",
+                      _add_resume),
     "list-runs": _Action("list the newest runs of the deployed flow", _add_list_runs),
     "backfill": _Action("start the runs that the schedule would have started in a range of dates",
                         _add_backfill),

@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from datetime import datetime, timedelta, timezone, tzinfo
 from typing import Any
 
-from flowsdk.cli.airflow import server_of
+from flowsdk.cli.airflow import deployed_name, server_of
 from flowsdk.cli.flow_parameters import given_parameters
 from flowsdk.cli.telling import Teller
 from flowsdk.decorators.settings import flow_schedule
@@ -16,7 +16,7 @@ from flowsdk.deployer.dags_folder import find_dags_folder
 from flowsdk.deployer.deployed import DeployedFlow
 from flowsdk.deployer.triggered import TriggeredRun, status_of
 from flowsdk.exception import FlowException, ParameterError, UsageError, did_you_mean
-from flowsdk.flow import FlowSpec
+from flowsdk.flow import FlowSpec, graph_of
 from flowsdk.parameters import collect_parameters, convert
 from flowsdk.registry import mark_deployed
 
@@ -28,6 +28,34 @@ def trigger(flow: type[FlowSpec], args: argparse.Namespace) -> int:
     say = Teller(args)
     deployed = _deployed(flow, args)
     run = deployed.trigger_as(args.run_id, _values(flow, given_parameters(args)))
+    return _started(say, args, run)
+
+
+def resume(flow: type[FlowSpec], args: argparse.Namespace) -> int:
+    """Start a run that uses what an earlier one has done."""
+    say = Teller(args)
+    deployed = _deployed(flow, args)
+    origin = args.origin_run_id
+    if origin is None:
+        newest = deployed.list_runs(limit=1)
+        if not newest:
+            raise UsageError(
+                f"Which run to resume: flow {deployed.name} has no run in Airflow, expected one. "
+                f"Name a run of a laptop with --origin-run-id."
+            )
+        origin = newest[0].run_id
+    if args.step is not None and args.step not in graph_of(flow):
+        raise UsageError(
+            f"Which step to resume from: flow {flow.__name__} has no step {args.step!r}, expected "
+            f"one of {', '.join(graph_of(flow).nodes)}.{did_you_mean(args.step, graph_of(flow).nodes)}"
+        )
+    run = deployed.resume_as(args.run_id, origin, args.step)
+    say(f"Resuming run {origin}.")
+    return _started(say, args, run)
+
+
+def _started(say: Teller, args: argparse.Namespace, run: TriggeredRun) -> int:
+    """Tell of a run that has just been started, and wait for it if that is asked for."""
     facts: dict[str, Any] = {"run_id": run.run_id, "pathspec": run.pathspec}
     say(f"Triggered {run.pathspec}", always=True)
     status = None
@@ -52,7 +80,7 @@ def list_runs(flow: type[FlowSpec], args: argparse.Namespace) -> int:
         started = (run["started_at"] or "")[:19].replace("T", " ")
         say(f"{run['run_id']:<{_RUN_ID_WIDTH}}  {run['status']:<9}  {started}", always=True)
     if not runs:
-        say(f"Flow {flow.__name__} has no such run." if args.states else "There is no run yet.")
+        say(f"Flow {deployed.name} has no such run." if args.states else "There is no run yet.")
     say.result(runs)
     return 0
 
@@ -75,7 +103,7 @@ def backfill(flow: type[FlowSpec], args: argparse.Namespace) -> int:
     if not args.dry_run:
         deployed.require_active()
     body = {
-        "dag_id": flow.__name__,
+        "dag_id": deployed.name,
         "from_date": begin.isoformat(),
         "to_date": end.isoformat(),
         "max_active_runs": args.max_active_runs,
@@ -99,18 +127,18 @@ def backfill(flow: type[FlowSpec], args: argparse.Namespace) -> int:
 def status(flow: type[FlowSpec], args: argparse.Namespace) -> int:
     """Show how the deployment, or a run, is."""
     say = Teller(args)
-    server = server_of(args)
+    server, name = server_of(args), deployed_name(flow, args)
     if args.run_id:
-        facts = _facts_of(server.require_run(flow.__name__, args.run_id))
+        facts = _facts_of(server.require_run(name, args.run_id))
         for name, value in facts.items():
             say(f"{name.replace('_', ' ') + ':':<13}{'-' if value is None else value}", always=True)
         say.result(facts)
         return 0
-    dag = server.require_dag(flow.__name__)
+    dag = server.require_dag(name)
     errors = server.import_errors(str(dag["relative_fileloc"]))
-    last = server.runs(flow.__name__, limit=1)
+    last = server.runs(name, limit=1)
     facts = {
-        "flow": flow.__name__,
+        "flow": name,
         "status": "BROKEN" if errors else "PAUSED" if dag["is_paused"] else "ACTIVE",
         "file": dag["relative_fileloc"],
         "bundle": dag["bundle_name"],
@@ -139,20 +167,20 @@ def unpause(flow: type[FlowSpec], args: argparse.Namespace) -> int:
 
 def _switch(flow: type[FlowSpec], args: argparse.Namespace, *, paused: bool) -> int:
     say = Teller(args)
-    server = server_of(args)
-    server.require_dag(flow.__name__)
-    server.pause(flow.__name__, paused)
-    say(f"Flow {flow.__name__} is {'paused' if paused else 'active'}.")
-    say.result({"flow": flow.__name__, "paused": paused})
+    server, name = server_of(args), deployed_name(flow, args)
+    server.require_dag(name)
+    server.pause(name, paused)
+    say(f"Flow {name} is {'paused' if paused else 'active'}.")
+    say.result({"flow": name, "paused": paused})
     return 0
 
 
 def terminate(flow: type[FlowSpec], args: argparse.Namespace) -> int:
     """End a run."""
     say = Teller(args)
-    server = server_of(args)
-    server.require_run(flow.__name__, args.run_id)
-    run = TriggeredRun(flow.__name__, args.run_id, server)
+    server, name = server_of(args), deployed_name(flow, args)
+    server.require_run(name, args.run_id)
+    run = TriggeredRun(name, args.run_id, server)
     ended = run.terminate()
     told = f"Terminated {run.pathspec}" if ended else f"{run.pathspec} has ended already"
     say(told, always=True)
@@ -164,18 +192,19 @@ def delete(flow: type[FlowSpec], args: argparse.Namespace) -> int:
     """Take the flow out of Airflow."""
     say = Teller(args)
     folder = find_dags_folder(args.dags_folder)
-    changes = DeployedFlow(flow.__name__, server_of(args), folder).delete()
+    deployed = DeployedFlow(deployed_name(flow, args), server_of(args), folder)
+    changes = deployed.delete()
     for path in changes.deleted:
         say(f"    deleted {path}")
     for path, why in changes.kept.items():
         say(f"    kept    {path}: {why}")
-    say(f"Flow {flow.__name__} is no longer deployed. Its data stays in the datastore.")
+    say(f"Flow {deployed.name} is no longer deployed. Its data stays in the datastore.")
     say.result({"deleted": list(changes.deleted), "kept": dict(changes.kept)})
     return 0
 
 
 def _deployed(flow: type[FlowSpec], args: argparse.Namespace) -> DeployedFlow:
-    return DeployedFlow(flow.__name__, server_of(args))
+    return DeployedFlow(deployed_name(flow, args), server_of(args))
 
 
 def _values(flow: type[FlowSpec], given: Mapping[str, str]) -> dict[str, Any]:

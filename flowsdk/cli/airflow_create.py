@@ -8,30 +8,36 @@ import time
 from collections.abc import Mapping
 from typing import Any
 
-from flowsdk.cli.airflow import server_of
+from flowsdk.cli.airflow import deployed_name, server_of
 from flowsdk.cli.run import write_at_once
 from flowsdk.cli.telling import Teller
-from flowsdk.deployer.checking import files_of, require_deployable
+from flowsdk.decorators.project import given_branch
+from flowsdk.deployer.checking import deployment_for, files_of, require_deployable
 from flowsdk.deployer.dags_folder import Changes, DagsFolder, FlowFiles, find_dags_folder
 from flowsdk.deployer.parsing import Parsed, wait_until_parsed
 from flowsdk.deployer.server import AirflowServer, server_url
-from flowsdk.exception import UsageError
+from flowsdk.deployment import Deployment
+from flowsdk.exception import DeploymentError, UsageError
 from flowsdk.flow import FlowSpec
 
 
 def create(flow: type[FlowSpec], args: argparse.Namespace) -> int:
     """Deploy the flow."""
-    _refuse_what_cannot_travel(flow, args)
+    name = deployed_name(flow, args)
+    _refuse_what_cannot_be(args, name)
     say = Teller(args)
+    deployment = deployment_for(flow, *given_branch(args))
     require_deployable(flow)
     folder = DagsFolder(find_dags_folder(args.dags_folder))
-    files = files_of(flow, folder, args.file_name)
+    if not args.overwrite:
+        _require_same_branch(flow, folder, deployment)
+    files = files_of(flow, folder, deployment, name, args.file_name)
     server = None if args.no_wait or args.dry_run else server_of(args)
     before = Parsed.now(server, files) if server else None
     changes = folder.put(files, overwrite=args.overwrite, dry_run=args.dry_run)
     _tell_changes(say, folder, files, changes, dry_run=args.dry_run)
     facts: dict[str, Any] = {
-        "name": flow.__name__,
+        "name": name,
         "airflow": server_url(args.airflow, args.metadata),
         "dags_folder": folder.root,
         "file": files.script,
@@ -47,8 +53,8 @@ def create(flow: type[FlowSpec], args: argparse.Namespace) -> int:
         paused = _let_run(server, dag, is_new=before.at is None, paused=args.paused)
         facts |= {"paused": paused, "parsed_at": dag["last_parsed_time"]}
         state = "paused" if paused else "active"
-        say(f"Flow {flow.__name__} is deployed and {state} ({took:.1f} s).")
-        say(f"    {server.url}/dags/{flow.__name__}")
+        say(f"Flow {name} is deployed and {state} ({took:.1f} s).")
+        say(f"    {server.url}/dags/{name}")
     if not args.dry_run:
         option = "--deployer-attribute-file"
         write_at_once(option, args.deployer_attribute_file, json.dumps(facts))
@@ -56,21 +62,27 @@ def create(flow: type[FlowSpec], args: argparse.Namespace) -> int:
     return 0
 
 
-def _refuse_what_cannot_travel(flow: type[FlowSpec], args: argparse.Namespace) -> None:
+def _refuse_what_cannot_be(args: argparse.Namespace, name: str) -> None:
     if args.decorators:
         raise UsageError(
             "--with (airflow create): found a decorator, expected none: Airflow makes the DAG from "
             "the flow's file. Put the decorator there."
         )
-    if getattr(args, "config", None) or getattr(args, "config_value", None):
+    if args.name is not None and args.name != name:
         raise UsageError(
-            "--config (airflow create): found a value, expected none: Airflow reads the flow's file "
-            "with the Configs' defaults. Change those, or the files that they name."
-        )
-    if args.name is not None and args.name != flow.__name__:
-        raise UsageError(
-            f"--name {args.name}: the DAG of a flow has the flow's name, {flow.__name__}. Runs are "
+            f"--name {args.name}: the DAG of a flow has the flow's name, {name}. Runs are "
             f"stored under it; subclass the flow for another one."
+        )
+
+
+def _require_same_branch(flow: type[FlowSpec], folder: DagsFolder, deployment: Deployment) -> None:
+    """Refuse to put a branch of a project in the place of another, whose DAG would be gone."""
+    there = folder.deployment(flow.__name__)
+    if there is not None and there.branch not in (None, deployment.branch):
+        raise DeploymentError(
+            f"Flow {flow.__name__}: found it deployed in {folder.root} as branch {there.branch}, "
+            f"expected {deployment.branch}: a dags folder holds one branch of a flow. Deploy to "
+            f"another folder, or pass --overwrite to put this branch in the place of that one."
         )
 
 

@@ -66,6 +66,12 @@ def take_config_options(
             given[name] = Given(text, is_path)
     if given:
         resolve_configs(flow, given)
+        type.__setattr__(flow, "_flow_configs_given", True)
+
+
+def configs_given(flow: type) -> bool:
+    """Whether the command line or the environment has given a flow's Configs a value."""
+    return bool(flow.__dict__.get("_flow_configs_given"))
 
 
 def _add(parser: argparse._ActionsContainer) -> None:

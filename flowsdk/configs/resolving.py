@@ -10,6 +10,7 @@ from typing import Any
 
 from flowsdk.configs.config import Config, collect_configs, identifier, key_of
 from flowsdk.configs.value import ConfigValue
+from flowsdk.deployment import deployment_of
 from flowsdk.exception import ConfigError, did_you_mean
 from flowsdk.places import find_file, named_function, not_found
 
@@ -115,6 +116,8 @@ def _resolve(flow: type, config: Config, given: Given | None, so_far: Mapping[st
         if not given.is_path:
             return _parsed(config, given.text, f"--config-value {config._name}")
         return _from_file(flow, config, given.text, f"--config {config._name}")
+    if (deployed := deployment_of(flow).configs.get(config._name)) is not None:
+        return json.loads(deployed)
     default = _called(flow, config, config._default, so_far)
     fallback = config._default_value
     if default is not None and (fallback is None or find_file(flow, default) is not None):

@@ -4,19 +4,37 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from dataclasses import replace
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 
 from flowsdk import lint
 from flowsdk.configs.config import collect_configs
-from flowsdk.configs.resolving import resolve_configs
+from flowsdk.configs.options import configs_given
+from flowsdk.configs.resolving import recorded_configs, resolve_configs
+from flowsdk.decorators.project import project_of
 from flowsdk.decorators.settings import step_settings
 from flowsdk.deployer.dags_folder import DagsFolder, FlowFiles
+from flowsdk.deployment import Deployment, name_beside
 from flowsdk.exception import DeploymentError, FlowException
 from flowsdk.flow import FlowSpec, graph_of
 from flowsdk.include_file import IncludeFile
 from flowsdk.parameters import collect_parameters
 from flowsdk.places import find_file, script_of
 from flowsdk.registry import mark_deployed
+
+
+def deployment_for(
+    flow: type[FlowSpec], branch: str | None = None, production: bool = False
+) -> Deployment:
+    """What a command line says about a flow that is to be deployed.
+
+    Args:
+        flow: The flow class.
+        branch: Of ``--branch``.
+        production: Whether there is ``--production``.
+    """
+    project = project_of(flow, branch, production)
+    configs = recorded_configs(flow) if configs_given(flow) else {}
+    return Deployment(configs, project.branch if project else None)
 
 
 def require_deployable(flow: type[FlowSpec]) -> None:
@@ -34,22 +52,34 @@ def require_deployable(flow: type[FlowSpec]) -> None:
         raise DeploymentError("\n".join(told))
 
 
-def files_of(flow: type[FlowSpec], folder: DagsFolder, name: str | None = None) -> FlowFiles:
+def files_of(
+    flow: type[FlowSpec],
+    folder: DagsFolder,
+    deployment: Deployment,
+    name: str,
+    file_name: str | None = None,
+) -> FlowFiles:
     """All files of a flow that is fit to be deployed.
 
-    These are its own file, the local modules that it imports, and the files that its Configs and
-    IncludeFiles read by default.
+    These are its own file, the local modules that it imports, the files that its Configs and
+    IncludeFiles read by default, and what the command line says about it.
 
     Args:
         flow: The flow class.
         folder: Where they are to be; a flow that is there already stays in its place.
-        name: Of the flow's file there; by default as it is called.
+        deployment: What the command line says.
+        name: Of the flow where it is deployed.
+        file_name: Of the flow's file there; by default as it is called.
     """
     script = script_of(flow)
     root = Path(folder.root).resolve() if folder.holds(script) else script.parent
-    files = FlowFiles.of(flow.__name__, script, root, name)
+    files = FlowFiles.of(flow.__name__, script, root, file_name, name)
     data = [script.parent / path for path in _data_files(flow)]
     contents = {path.relative_to(root).as_posix(): path.read_bytes() for path in data}
+    if deployment:
+        place = PurePosixPath(files.script)
+        beside = place.with_name(name_beside(place, files.flow))
+        contents[beside.as_posix()] = deployment.to_json() + b"\n"
     return replace(files, contents={**files.contents, **contents})
 
 
@@ -92,7 +122,8 @@ def _check_data_files(flow: type[FlowSpec]) -> None:
 
 #: Configs first: the others ask for what they decide.
 _CHECKS: tuple[Callable[[type[FlowSpec]], object], ...] = (
-    lambda flow: resolve_configs(flow, {}),
+    # What the command line has given travels as it is; the rest is what it will be there.
+    lambda flow: None if configs_given(flow) else resolve_configs(flow, {}),
     lambda flow: lint.validate(graph_of(flow)),
     _check_steps,
     collect_parameters,
@@ -110,7 +141,8 @@ def _data_files(flow: type[FlowSpec]) -> Iterator[str]:
 
 def _defaults(flow: type[FlowSpec]) -> Iterator[tuple[str, str]]:
     """What reads a local file by default, and its path."""
-    for config in collect_configs(flow).values():
+    configs = {} if configs_given(flow) else collect_configs(flow)
+    for config in configs.values():
         default = config._default
         # With a value to fall back on, a file that is missing is no problem.
         if isinstance(default, str) and (

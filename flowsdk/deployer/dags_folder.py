@@ -7,11 +7,12 @@ import hashlib
 import os
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 
 from flowsdk import package
 from flowsdk.datastore.storage import Storage, open_storage
 from flowsdk.deployer.manifest import Manifest, key_of, read_manifests
+from flowsdk.deployment import Deployment, name_beside
 from flowsdk.exception import DeploymentError, KeyNotFound, UsageError
 from flowsdk.identity import user_name
 from flowsdk.runtime.task import utc_now
@@ -26,33 +27,44 @@ class FlowFiles:
     """What a flow needs in a dags folder.
 
     Attributes:
-        flow: Name of the flow.
+        flow: Name of the flow's class.
         script: Path of the flow file below the dags folder.
         contents: Path below the dags folder → content; of the flow file and its local modules.
+        name: Of the flow where it is deployed: of its DAG.
     """
 
     flow: str
     script: str
     contents: Mapping[str, bytes] = field(repr=False)
+    name: str
 
     @classmethod
-    def of(cls, flow: str, flow_file: Path, root: Path, name: str | None = None) -> FlowFiles:
+    def of(
+        cls,
+        flow: str,
+        flow_file: Path,
+        root: Path,
+        file_name: str | None = None,
+        name: str | None = None,
+    ) -> FlowFiles:
         """Read the files.
 
         Args:
-            flow: Name of the flow.
+            flow: Name of the flow's class.
             flow_file: Its file.
             root: What is to become the dags folder: the file's folder, or one above it.
-            name: Of that file in the dags folder; by default as it is called.
+            file_name: Of that file in the dags folder; by default as it is called.
+            name: Of the flow where it is deployed; by default its class's.
 
         Raises:
             PackageError: A file cannot be read or parsed.
         """
         found = package.local_files(flow_file, root)
         place = flow_file.relative_to(root)
-        script = place.with_name(name or place.name).as_posix()
+        script = place.with_name(file_name or place.name).as_posix()
         found[script] = found.pop(place.as_posix())
-        return cls(flow, script, {path: found[path].read_bytes() for path in sorted(found)})
+        contents = {path: found[path].read_bytes() for path in sorted(found)}
+        return cls(flow, script, contents, name or flow)
 
 
 @dataclass(frozen=True)
@@ -164,6 +176,16 @@ class DagsFolder:
     def has(self, flow: str) -> bool:
         """Whether a flow was put there."""
         return flow in read_manifests(self._storage)
+
+    def deployment(self, flow: str) -> Deployment | None:
+        """As which a flow was put there; None if it was not."""
+        own = read_manifests(self._storage).get(flow)
+        if own is None:
+            return None
+        script = PurePosixPath(own.script)
+        path = script.with_name(name_beside(script, flow)).as_posix()
+        content = self._content(path)
+        return Deployment() if content is None else Deployment.from_json(content, path)
 
     def _carry_out(
         self,

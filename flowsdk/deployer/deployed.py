@@ -9,7 +9,9 @@ from flowsdk.deployer.dags_folder import Changes, DagsFolder, find_dags_folder
 from flowsdk.deployer.server import AirflowServer, require_url
 from flowsdk.deployer.triggered import TriggeredRun, airflow_states
 from flowsdk.exception import DeploymentError, UsageError, did_you_mean
+from flowsdk.origin import CONF_KEY
 from flowsdk.runner.commands import as_json
+from flowsdk.spec import flow_class
 
 
 class DeployedFlow:
@@ -70,7 +72,7 @@ class DeployedFlow:
         """
         server = _server(metadata, impl)
         for name in server.flow_names():
-            if flow_name in (None, name):
+            if flow_name in (None, name, flow_class(name)):
                 yield cls(name, server)
 
     @classmethod
@@ -94,8 +96,8 @@ class DeployedFlow:
 
     @property
     def flow_name(self) -> str:
-        """Name of the flow; the DAG's name, too."""
-        return self.name
+        """Name of the flow's class; the DAG's name but for the project and branch."""
+        return flow_class(self.name)
 
     @property
     def metadata(self) -> str:
@@ -163,6 +165,36 @@ class DeployedFlow:
         run = self._server.trigger(self.name, conf, run_id)
         return TriggeredRun(self.name, run["dag_run_id"], self._server)
 
+    def resume(self, origin_run_id: str, step: str | None = None) -> TriggeredRun:
+        """Start a run that uses the results of an earlier run and does what that has not done.
+
+        Its parameters are those of the earlier run, its code is the deployed one.
+
+        Args:
+            origin_run_id: The earlier run; of a run of a laptop in the same datastore also
+                ``flow/run``.
+            step: Run this step and everything after it again; by default what has not succeeded.
+
+        Raises:
+            UsageError: It is paused.
+        """
+        return self.resume_as(None, origin_run_id, step)
+
+    def resume_as(
+        self, run_id: str | None, origin_run_id: str, step: str | None = None
+    ) -> TriggeredRun:
+        """As :meth:`resume`.
+
+        Args:
+            run_id: Id of the run; by default one is made.
+            origin_run_id: As of :meth:`resume`.
+            step: As of :meth:`resume`.
+        """
+        self.require_active()
+        origin = origin_run_id if step is None else {"run": origin_run_id, "step": step}
+        run = self._server.trigger(self.name, {CONF_KEY: origin}, run_id)
+        return TriggeredRun(self.name, run["dag_run_id"], self._server)
+
     def require_active(self) -> None:
         """Make sure that runs of it would start.
 
@@ -209,7 +241,7 @@ class DeployedFlow:
             self.pause()  # the schedule must not start another run meanwhile
         try:
             self._require_all_ended()
-            changes = folder.remove(self.name)
+            changes = folder.remove(flow_class(self.name))
         except BaseException:
             if running:
                 self.unpause()

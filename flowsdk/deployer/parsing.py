@@ -39,11 +39,11 @@ class Parsed:
         Raises:
             DeploymentError: It has a flow of that name in another file.
         """
-        dag = server.row(files.flow)
+        dag = server.row(files.name)
         gone = dag is not None and dag.get("is_stale")
         if dag and not gone and not is_file(dag.get("relative_fileloc"), files.script):
             raise DeploymentError(
-                f"Flow {files.flow}: Airflow at {server.url} has a DAG of this name in "
+                f"Flow {files.name}: Airflow at {server.url} has a DAG of this name in "
                 f"{dag.get('relative_fileloc')} (bundle {dag.get('bundle_name')}), expected none or "
                 f"one in {files.script}. Rename one of them, or take the other one out first."
             )
@@ -78,9 +78,9 @@ def wait_until_parsed(
         broken = errors.look(server.import_errors(files.script))
         if broken and (errors.are_settled or before is None or time.monotonic() > deadline):
             raise DeploymentError(
-                f"Flow {files.flow}: Airflow cannot import {files.script}:\n{broken.strip()}"
+                f"Flow {files.name}: Airflow cannot import {files.script}:\n{broken.strip()}"
             )
-        dag = server.row(files.flow)
+        dag = server.row(files.name)
         if dag and is_file(dag.get("relative_fileloc"), files.script):
             if not dag.get("is_stale") and _is_current(server, files, dag, before):
                 return dag
@@ -98,7 +98,7 @@ def _is_current(
     if before is not None and dag.get("last_parsed_time") in (None, before.at):
         return False
     text = files.contents[files.script].decode("utf-8", "replace")
-    source = server.source(files.flow)
+    source = server.source(files.name)
     return source is None or source.splitlines() == text.splitlines()
 
 
@@ -142,7 +142,7 @@ def _why_late(
         f"has last parsed it at {dag.get('last_parsed_time')}" if dag else "does not know it yet"
     )
     return (
-        f"Flow {files.flow}: Airflow at {server.url} {found}, expected it to parse the deployed "
+        f"Flow {files.name}: Airflow at {server.url} {found}, expected it to parse the deployed "
         f"file within {timeout:g} s. The file stays where it is. Check that it is the dags folder "
         f"of that Airflow, and that its DAG processor runs; a new file is looked for every "
         f"[dag_processor] refresh_interval seconds. --timeout waits longer."

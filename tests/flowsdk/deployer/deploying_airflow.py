@@ -54,6 +54,7 @@ class DeployingAirflow(FakeAirflow):
     Attributes:
         folder: The dags folder.
         parses: Whether its DAG processor runs.
+        names: Flow class → what its DAG is called, of flows in a project.
         params: DAG → its params.
         shown: DAG → as Airflow shows it.
         sources: DAG → the text it was parsed from.
@@ -65,6 +66,7 @@ class DeployingAirflow(FakeAirflow):
 
     folder: Path = Path()
     parses: bool = True
+    names: dict[str, str] = field(default_factory=dict)
     params: dict[str, dict[str, Any]] = field(default_factory=dict)
     shown: dict[str, dict[str, Any]] = field(default_factory=dict)
     sources: dict[str, str] = field(default_factory=dict)
@@ -88,7 +90,8 @@ class DeployingAirflow(FakeAirflow):
                     dag["is_stale"] |= dag["relative_fileloc"] == file.name and self.lets_go
                 continue
             self.errors.pop(file.name, None)
-            for flow in _FLOW.findall(text):
+            for found in _FLOW.findall(text):
+                flow = self.names.get(found, found)
                 self.shown[flow] = self._dag(flow, file.name, time)
                 self.sources[flow] = text
 

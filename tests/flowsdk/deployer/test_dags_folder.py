@@ -33,7 +33,8 @@ def storage(root: str) -> Storage:
 def files(flow: str, script: str | None = None, **others: bytes) -> FlowFiles:
     script = script or f"{flow.lower()}.py"
     contents = {script: FLOW % flow.encode()}
-    return FlowFiles(flow, script, contents | {f"{name}.py": text for name, text in others.items()})
+    contents |= {f"{name}.py": text for name, text in others.items()}
+    return FlowFiles(flow, script, contents, flow)
 
 
 def present(storage: Storage) -> set[str]:
