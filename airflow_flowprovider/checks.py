@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING
 from airflow_flowprovider.arguments import argument_problems
 from airflow_flowprovider.config import ProviderConfig
 from airflow_flowprovider.dag_params import is_missing
-from airflow_flowprovider.mapping import unsupported
 from airflow_flowprovider.placeholders import is_placeholder
 from airflow_flowprovider.project import deployed_project
 from airflow_flowprovider.sensors import sensor_problems
@@ -35,7 +34,6 @@ def problems_of(
     """
     return [
         *check(graph),
-        *unsupported(graph),
         *_parameter_problems(flow, graph),
         *argument_problems(flow, graph),
         *sensor_problems(flow, graph),

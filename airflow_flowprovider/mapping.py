@@ -1,7 +1,8 @@
 """What of a flow becomes what of a DAG, where that is not one step, one task instance.
 
 The outermost foreach is a TaskGroup that Airflow maps, unless its steps ask for arrays. Airflow maps
-nothing inside of what is mapped; what lies deeper runs as sets of tasks, each set one task instance.
+nothing inside of what is mapped; what lies deeper runs as sets of tasks, each set one task instance. So
+does a gang, which is launched, tried again and ended as a whole.
 """
 
 from __future__ import annotations
@@ -12,7 +13,6 @@ from dataclasses import dataclass
 from flowsdk.decorators.settings import step_settings
 from flowsdk.flow import FlowSpec, graph_of
 from flowsdk.graph import FlowGraph, Node
-from flowsdk.lint import Problem
 from flowsdk.succession import may_be_skipped
 
 
@@ -55,23 +55,6 @@ class FlowMapping:
     def opener_of(self, step: str) -> str | None:
         """The step whose splits a step is mapped over; None if it is not mapped."""
         return self._openers.get(step)
-
-
-def unsupported(graph: FlowGraph) -> list[Problem]:
-    """What a well-formed flow has that cannot be expressed as a DAG, in the order of the source."""
-    return [
-        Problem(
-            node.file,
-            node.next_line or node.line,
-            node.name,
-            "airflow",
-            f"Step {node.name!r} has num_parallel, which cannot run as a DAG yet: it needs a "
-            f"multi-node job.",
-            f"Run the flow with 'python {node.file} run'.",
-        )
-        for node in sorted(graph, key=lambda node: (node.file, node.line))
-        if node.num_parallel
-    ]
 
 
 def trigger_rule(graph: FlowGraph, node: Node) -> str:

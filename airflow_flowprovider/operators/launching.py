@@ -8,15 +8,15 @@ is taken whenever somebody may have been here before.
 from __future__ import annotations
 
 import logging
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from typing import Any
 
-from airflow_flowprovider.operators.progress import Progress
+from airflow_flowprovider.operators.progress import Progress, Unit
 from airflow_flowprovider.records import TaskInstance
 from flowsdk.aws_batch.definition import BatchDefaults
 from flowsdk.aws_batch.jobs import BatchJobs
-from flowsdk.aws_batch.launching import MAX_ARRAY, submit_tasks
+from flowsdk.aws_batch.launching import in_jobs, is_gang, node_id, submit_tasks
 from flowsdk.aws_batch.names import job_prefix, numbers_of, task_prefix
 from flowsdk.aws_batch.state import JobState
 from flowsdk.datastore import FlowDatastore
@@ -71,12 +71,14 @@ class Job:
         id: In AWS Batch.
         specs: URI of what its tasks are told: of a TaskSpec, or of an object of many with ``#`` and
             the number of the first.
-        size: Number of its tasks; of more than one the job is an array.
+        size: Number of its tasks; of more than one the job is an array or has several nodes.
+        gang: Whether its tasks are a gang, each on a node of its own.
     """
 
     id: str
     specs: str
     size: int = 1
+    gang: bool = False
 
     def to_plain(self) -> dict[str, Any]:
         """As JSON; :meth:`of` reads it back."""
@@ -88,7 +90,7 @@ class Job:
         return cls(**plain)
 
     def tasks(self, store: FlowDatastore) -> list[TaskSpec]:
-        """The specs of its tasks, in the order of the array."""
+        """The specs of its tasks, in the order of the array or the nodes."""
         uri, _, first = self.specs.rpartition("#")
         if not first.isdecimal():
             return [store.read_spec_at(self.specs)]
@@ -96,6 +98,8 @@ class Job:
 
     def child(self, index: int) -> str:
         """The id of the job of one task."""
+        if self.gang:
+            return node_id(self.id, index)
         return self.id if self.size == 1 else f"{self.id}:{index}"
 
 
@@ -109,6 +113,9 @@ class Launcher:
         defaults: What is configured.
         part: Name of the task instance within its step: its map index, ``0`` if it has none.
         tries: How often it has been tried.
+
+    Attributes:
+        is_new: Whether nobody has begun with this try before; known after :meth:`take_over`.
     """
 
     def __init__(
@@ -127,6 +134,7 @@ class Launcher:
         self._part = part
         self._tries = tries
         self._begun = False
+        self.is_new = False
 
     def take_over(self, progress: Progress) -> list[Job]:
         """The jobs of this generation that are still at work; those of earlier ones are ended.
@@ -142,22 +150,52 @@ class Launcher:
         spec = progress.specs(pending[0])[0]
         if self._tries.first and self._tries.generation:
             self._end_predecessors(spec)
-        if self._tries.first and self._is_new(progress):
-            return []
-        return self._find(spec, progress)
+        self.is_new = self._tries.first and self._begin(progress)
+        return [] if self.is_new else self._find(spec, progress)
 
-    def launch(self, progress: Progress, round_number: int) -> list[Job]:
-        """Submit jobs for all that is pending.
+    def launch(
+        self, progress: Progress, round_number: int, at_work: Sequence[Job] = ()
+    ) -> list[Job]:
+        """See to it that there is a job for all that is pending and has not failed in this try.
 
         Args:
-            progress: Of the task instance.
+            progress: Of the task instance, as it has been seen.
             round_number: How often something was launched before in this try: tasks that loop to
                 themselves need several rounds.
+            at_work: Jobs that an earlier worker has left behind.
+
+        Returns:
+            The jobs to wait for: of those at work all that may still bring results, and new ones.
 
         Raises:
-            BatchError: Something is not configured, or AWS refuses a job.
+            BatchError: Something is not configured, or AWS refuses a job. If this is the last try, no
+                job goes on that nobody would wait for.
         """
-        pending = progress.pending()
+        # A gang is in one job: one of its tasks stands for all.
+        todo = {progress.specs(unit)[0].task: unit for unit in progress.pending()}
+        jobs: list[Job] = []
+        for job in at_work:
+            awaited = [spec.task for spec in job.tasks(self._store) if _is_awaited(spec, todo)]
+            jobs += [job] if awaited else []
+            for task in awaited:
+                del todo[task]
+        try:
+            for part in self._parts(progress, list(todo.values()), round_number):
+                jobs.append(self._submit(*part))
+        except BaseException:
+            if self._tries.last:  # a next try would find them
+                self._end([job.id for job in jobs], "Another job of the task cannot be submitted")
+            raise
+        return jobs
+
+    def _parts(
+        self, progress: Progress, pending: Sequence[Unit], round_number: int
+    ) -> Iterator[tuple[Sequence[TaskSpec], str, StepSettings, str]]:
+        """The jobs to submit: specs and where they lie, what the step asks for, the end of its name."""
+        attempt = self._tries.attempt
+        pending = [unit for unit in pending if not (unit.failed and unit.failed.attempt == attempt)]
+        if not pending:
+            return
         specs = [spec for unit in pending for spec in progress.specs(unit)]
         ref = specs[0].ref
         # They are one job: what one of them lacks, all get.
@@ -165,36 +203,31 @@ class Launcher:
         if is_plain(progress):
             self._store.write_spec(specs[0])
             uri = self._store.spec_uri(specs[0].run, ref)
-            return [self._submit(specs, uri, settings, round_number, 0)]
+            yield specs, uri, settings, _suffix(round_number, 0)
+            return
         # Never another's object: arrays that are out read theirs by position.
         while not self._begun and not self._store.write_specs(self._set_name(round_number), specs):
             round_number += 1
         self._begun = False
         uri = self._store.specs_uri(specs[0].run, self._set_name(round_number), ref)
-        return [
-            self._submit(
-                specs[first : first + MAX_ARRAY], f"{uri}#{first}", settings, round_number, number
-            )
-            for number, first in enumerate(range(0, len(specs), MAX_ARRAY))
-        ]
+        for number, part in enumerate(in_jobs(specs)):
+            own = specs[part.start : part.stop]
+            yield own, f"{uri}#{part.start}", settings, _suffix(round_number, number)
 
     def _submit(
         self,
         specs: Sequence[TaskSpec],
         uri: str,
         settings: StepSettings,
-        round_number: int,
-        number: int,
+        suffix: str,
     ) -> Job:
         spec = specs[0]
         prefix = job_prefix(spec.flow, spec.run, spec.step, self._part, self._tries.generation)
-        name = f"{prefix}{self._tries.attempt}"
-        if round_number or number:
-            name += f"-{round_number}-{number}"
+        name = f"{prefix}{self._tries.attempt}{suffix}"
         job_id = submit_tasks(self._jobs, specs, uri, name, settings, self._defaults)
-        return Job(job_id, uri, len(specs))
+        return Job(job_id, uri, len(specs), is_gang(specs))
 
-    def _is_new(self, progress: Progress) -> bool:
+    def _begin(self, progress: Progress) -> bool:
         """Note that this try has begun; whether nobody has noted it before."""
         specs = [spec for unit in progress.pending() for spec in progress.specs(unit)]
         if is_plain(progress):
@@ -219,12 +252,16 @@ class Launcher:
             return
         own = job_prefix(spec.flow, spec.run, spec.step, self._part, self._tries.generation)
         all_own = task_prefix(spec.flow, spec.run, spec.step, self._part)
-        for state in self._jobs.find(self._queue, all_own):
-            if state.active and not state.name.startswith(own):
-                try:
-                    self._jobs.terminate(state.id, "The task was cleared in Airflow")
-                except BatchError as error:
-                    _log.warning("Batch job %s, superseded, may go on: %s", state.id, error)
+        found = self._jobs.find(self._queue, all_own)
+        superseded = [s.id for s in found if s.active and not s.name.startswith(own)]
+        self._end(superseded, "The task was cleared in Airflow")
+
+    def _end(self, job_ids: Sequence[str], reason: str) -> None:
+        for job_id in job_ids:
+            try:
+                self._jobs.terminate(job_id, reason)
+            except BatchError as error:
+                _log.warning("Batch job %s, of no use any more, may go on: %s", job_id, error)
 
     def _find(self, spec: TaskSpec, progress: Progress) -> list[Job]:
         """The jobs of this generation that may still bring results."""
@@ -259,10 +296,22 @@ class Launcher:
             ref = replace(ref, task=state.tags.get("task", ref.task))
             return Job(job_id, self._store.spec_uri(spec.run, ref))
         uri = self._store.specs_uri(spec.run, self._set_name(round_number), ref)
-        first = number * MAX_ARRAY
-        # AWS counts the children of an array only once it has begun with it.
-        size = min(MAX_ARRAY, len(self._store.read_specs(uri)) - first)
-        return Job(job_id, f"{uri}#{first}", size)
+        # Not from AWS, which counts the children of an array only once it has begun with it.
+        specs = self._store.read_specs(uri)
+        part = in_jobs(specs)[number]
+        own = specs[part.start : part.stop]
+        return Job(job_id, f"{uri}#{part.start}", len(own), is_gang(own))
+
+
+def _is_awaited(spec: TaskSpec, todo: Mapping[str, Unit]) -> bool:
+    """Whether what becomes of a task that a job is at work on is still to come, and wanted."""
+    unit = todo.get(spec.task)
+    return unit is not None and not (unit.failed and unit.failed.attempt == spec.attempt)
+
+
+def _suffix(round_number: int, number: int) -> str:
+    """What tells the jobs of a try apart; see :mod:`flowsdk.aws_batch.names`."""
+    return f"-{round_number}-{number}" if round_number or number else ""
 
 
 def is_plain(progress: Progress) -> bool:

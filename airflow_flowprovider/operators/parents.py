@@ -8,6 +8,7 @@ is one split. Nothing is taken from positions: Airflow leaves missing records ou
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
 from airflow_flowprovider.mapping import FlowMapping
 from airflow_flowprovider.records import TaskInstance, find_record, pull_records
@@ -60,17 +61,42 @@ class Parents:
         _require_success(self._node, [r for found in records.values() for r in found])
         outcomes = {step: self._outcomes(found) for step, found in records.items()}
         planned = planned_tasks(self._graph, self._node, outcomes)
-        if not planned and not may_be_skipped(self._graph, self._node):
-            missing = [step for step in steps if not records[step]] or steps
-            raise FlowException(
-                f"Step {self._ti.task_id!r} (run {self._ti.run_id}{self._at}): found no task record "
-                f"of its parents {', '.join(map(repr, missing))}, expected one that leads to it. If "
-                f"one was marked as success by hand, clear it so that it runs."
-            )
+        if not planned:
+            self._require_skip([step for step in steps if not records[step]], steps)
         opener = self._mapping.opener_of(self._node.name)
         if opener not in steps or self._map_index == UNMAPPED or self._node.join_of == opener:
             return planned
         return self._own_chunk(planned, records[opener][0])
+
+    def _require_skip(self, silent: Sequence[str], parents: Sequence[str]) -> None:
+        """Raise if the step has no task for another reason than that the run goes another way.
+
+        Args:
+            silent: The parents without a record. That is as it should be if they were skipped, but
+                not if they were marked as success by hand: nobody knows then where they lead.
+            parents: All of them.
+        """
+        marked = [step for step in silent if self._has_succeeded(step)]
+        if not marked and may_be_skipped(self._graph, self._node):
+            return
+        missing = marked or silent or parents
+        raise FlowException(
+            f"Step {self._ti.task_id!r} (run {self._ti.run_id}{self._at}): found no task record "
+            f"of its parents {', '.join(map(repr, missing))}, expected one that leads to it. If "
+            f"one was marked as success by hand, clear it so that it runs."
+        )
+
+    def _has_succeeded(self, step: str) -> bool:
+        """Whether Airflow has task instances of a step, of those looked at here, as successful."""
+        ti: Any = self._ti
+        mapped = self._mapping.opener_of(step) is not None
+        states = ti.get_task_states(
+            dag_id=ti.dag_id,
+            task_ids=[self._task_id(step)],
+            run_ids=[ti.run_id],
+            map_index=self._map_index if mapped and self._map_index != UNMAPPED else None,
+        )
+        return "success" in {str(state) for state in states.get(ti.run_id, {}).values()}
 
     @property
     def _map_index(self) -> int:

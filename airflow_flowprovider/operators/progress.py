@@ -11,6 +11,7 @@ from flowsdk.graph import Node
 from flowsdk.planning import after_failures
 from flowsdk.spec import ErrorInfo, TaskResult, TaskSpec
 from flowsdk.succession import Planned
+from flowsdk.taskset import by_cause, gang_size
 
 #: Makes the spec of one attempt: of a planned task, in an iteration.
 MakeSpec = Callable[[Planned, int], TaskSpec]
@@ -138,7 +139,7 @@ def _judge(unit: Unit, attempts: Iterable[Sequence[TaskResult | None]]) -> None:
         found = [result for result in results if result is not None]
         failed = [result for result in found if not result.succeeded]
         if failed:
-            unit.failed = failed[0]
+            unit.failed = min(failed, key=by_cause)
             _count(unit, [result.error for result in failed if result.error])
         elif len(found) == len(results):
             unit.done = tuple(found)
@@ -157,8 +158,7 @@ def _count(unit: Unit, errors: Sequence[ErrorInfo]) -> None:
 
 def _units(tasks: Sequence[Planned]) -> Iterator[tuple[Planned, ...]]:
     def gang(task: Planned) -> tuple[int, ...] | None:
-        # The frame of a gang has no values.
-        is_gang = bool(task.foreach) and not task.foreach[-1].values
+        is_gang = gang_size(task.foreach) > 1
         return tuple(frame.index for frame in task.foreach[:-1]) if is_gang else None
 
     for key, group in groupby(tasks, key=gang):

@@ -225,7 +225,7 @@ class FlowStepOperator(BaseOperator):
         jobs = work.launcher.take_over(work.progress)
         if jobs:
             self.log.info("Adopted %s, which an earlier worker submitted", self._named(jobs))
-        elif not work.tries.first:
+        if not work.launcher.is_new:
             work.progress.look(work.tries.all())
         return self._go_on(context, work, jobs, round_number=0)
 
@@ -280,11 +280,13 @@ class FlowStepOperator(BaseOperator):
     ) -> list[int] | None:
         """Await jobs and launch what is still pending, until nothing is."""
         while True:
-            if not jobs:
-                if not work.progress.pending():
-                    return self._succeed(context, work)
-                jobs = work.launcher.launch(work.progress, round_number)
-                self.log.info("Submitted %s", self._named(jobs))
+            if not work.progress.pending():
+                return self._succeed(context, work)
+            adopted, jobs = jobs, work.launcher.launch(work.progress, round_number, jobs)
+            if submitted := [job for job in jobs if job not in adopted]:
+                self.log.info("Submitted %s", self._named(submitted))
+            if not jobs:  # an earlier worker had this very try, and all of it has failed
+                self._raise_failure(context, work)
             self._job_ids = [job.id for job in jobs]
             facts_of_job = self._push_job(context["ti"], jobs[0].id, None)
             log = self._log_of(jobs, work, 0)
@@ -371,18 +373,24 @@ class FlowStepOperator(BaseOperator):
                 self.store, self.batch.jobs, jobs, self._show, self._open_logs, self._check_killed
             )
             work.progress.look(work.tries.all())
+        self._raise_failure(context, work, told)
+
+    def _raise_failure(self, context: Context, work: _Work, told: Collection[str] = ()) -> None:
+        """End the task instance if it has failed by what is known of its tasks."""
+        ti: Any = context["ti"]
         error = failure(work.progress, self.settings)
         if error is None:
             return
-        if log is None:
+        plain = is_plain(work.progress)
+        if not plain:
             tell_failures(self.store, work.progress, self._show, told)
-        if log is None or work.progress.units[0].past:
+        if not plain or work.progress.units[0].past:
             attempt = work.tries.attempt
             record_failed_set(ti, self.store, work.progress, work.part, attempt, str(error))
         else:
             failed = work.progress.units[0].failed
             assert failed is not None
-            record_single(ti, self.store, failed, 1, jobs[0].id)
+            record_single(ti, self.store, failed, 1, None)
         raise error
 
     def _succeed(self, context: Context, work: _Work) -> list[int] | None:

@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import pytest
 
-from airflow_flowprovider.mapping import FlowMapping, ForeachGroup, trigger_rule, unsupported
+from airflow_flowprovider.mapping import FlowMapping, ForeachGroup, trigger_rule
 from flowsdk import FlowSpec, batch, parallel, step
 from flowsdk.flow import graph_of
 
@@ -120,9 +120,7 @@ def test_a_task_waits_for_what_may_be_skipped_only_where_it_must(
     assert trigger_rule(graph, graph[step]) == rule
 
 
-def test_what_cannot_be_a_dag_is_said_with_its_place() -> None:
-    graph = graph_of(SwitchFlow)
-    (gang,) = unsupported(graph)
-    assert (gang.file, gang.line, gang.step) == (__file__, graph["gang"].next_line, "gang")
-    assert "num_parallel" in gang.message
-    assert f"python {__file__} run" in gang.hint
+def test_a_gang_is_one_task_instance() -> None:
+    group = ForeachGroup("gang_gang", "gang", "", ("work",), mapped=False)
+    assert FlowMapping(SwitchFlow).groups == {"gang": group}
+    assert FlowMapping(SwitchFlow).opener_of("work") is None

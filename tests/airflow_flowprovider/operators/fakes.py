@@ -32,6 +32,7 @@ class FakeTaskInstance:
     state: str = "running"
     dag_id: str = FLOW
     run_id: str = RUN
+    others: dict[str, str] = field(default_factory=dict)
 
     def xcom_push(self, key: str, value: Any) -> None:
         self.xcoms[self.task_id, key, self.map_index] = value
@@ -44,8 +45,9 @@ class FakeTaskInstance:
         found = [v for (t, k, _), v in reversed(self.xcoms.items()) if (t, k) == (task_ids, key)]
         return found[0] if len(found) == 1 else found
 
-    def get_task_states(self, **_: Any) -> dict[str, dict[str, str]]:
-        return {self.run_id: {self.task_id: self.state}}
+    def get_task_states(self, task_ids: list[str], **_: Any) -> dict[str, dict[str, str]]:
+        states = {**self.others, self.task_id: self.state}
+        return {self.run_id: {task: states[task] for task in task_ids if task in states}}
 
     def own(self, key: str) -> Any:
         return self.xcoms.get((self.task_id, key, self.map_index))

@@ -3,16 +3,18 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import replace
 from functools import partial
+from typing import Any
 
 import pytest
 
-from airflow_flowprovider.operators import launching
 from airflow_flowprovider.operators.launching import Job, Launcher, Tries, part_of
 from airflow_flowprovider.operators.progress import Progress
+from flowsdk.aws_batch import launching
 from flowsdk.aws_batch.definition import BatchDefaults
 from flowsdk.aws_batch.jobs import BatchJobs
 from flowsdk.datastore import FlowDatastore
 from flowsdk.decorators.settings import StepSettings
+from flowsdk.exception import BatchError
 from flowsdk.flow import graph_of
 from flowsdk.planning import task_id
 from flowsdk.spec import ErrorInfo, Splits, TaskRef, TaskSpec
@@ -50,11 +52,10 @@ class Worker:
         progress = Progress(self.store, graph_of(SampleFlow)["join"], tasks, make)
         settings = StepSettings(retry_times=1)
         launcher = Launcher(self.jobs, self.store, settings, self.defaults, part, tries)
-        if jobs := launcher.take_over(progress):
-            return jobs
-        if not tries.first:
+        jobs = launcher.take_over(progress)
+        if not launcher.is_new:
             progress.look(tries.all())
-        return launcher.launch(progress, 0) if progress.pending() else []
+        return launcher.launch(progress, 0, jobs)
 
 
 @pytest.fixture
@@ -69,7 +70,11 @@ def worker(jobs: BatchJobs, store: FlowDatastore, defaults: BatchDefaults) -> Wo
         (3, 3, Tries(2, 0)),
         (4, 6, Tries(3, 3)),  # cleared after three tries: Airflow adds them to max_tries
         (5, 6, Tries(4, 3)),
-        (2, 1, Tries(1, 0, last=True)),  # the DAG allows more retries now than at first
+        (
+            2,
+            1,
+            Tries(1, 0, last=True),
+        ),  # the DAG allows more retries now than when the task was first tried
     ],
 )
 def test_generations(try_number: int, max_tries: int, tries: Tries) -> None:
@@ -265,3 +270,117 @@ def test_arrays_that_are_out_keep_the_object_they_read(
     (job,) = worker.launch(FIRST, FIVE)
     assert job.specs.endswith("/0.1/0/specs#0")
     assert {spec.retry_count for spec in job.tasks(store)} == {0}
+
+
+def test_a_job_that_can_bring_nothing_new_is_not_waited_for(
+    fake: FakeBatch, worker: Worker, store: FlowDatastore
+) -> None:
+    """Its task has just said that it has failed, and the job takes a moment to end."""
+    worker.launch(FIRST)
+    commit(store, worker.spec(), status="failed", error=USER)
+    fake.change("job-0", "RUNNING")
+    assert [job.id for job in worker.launch(Tries(1, 0))] == ["job-1"]
+
+
+def test_what_an_adopted_array_lacks_is_launched_beside_it(
+    fake: FakeBatch, worker: Worker, store: FlowDatastore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A worker has died between two arrays, and of the first a task has failed already."""
+    monkeypatch.setattr(launching, "MAX_ARRAY", 3)
+    worker.launch(FIRST, FIVE)
+    commit(store, worker.spec(task="1"), status="failed", error=USER)
+    fake.change("job-0", "PENDING")
+    del fake.jobs["job-1"]
+    adopted, beside = worker.launch(Tries(1, 0), FIVE)
+    assert (adopted.id, adopted.size) == ("job-0", 3)
+    assert [(s.task, s.attempt) for s in beside.tasks(store)] == [("1", 1), ("3", 1), ("4", 1)]
+
+
+def test_the_same_try_again_submits_nothing_for_what_has_ended(
+    fake: FakeBatch, worker: Worker, store: FlowDatastore
+) -> None:
+    worker.launch(FIRST, FIVE)
+    for task in "0123":
+        succeed(store, worker.spec(task=task))
+    commit(store, worker.spec(task="4"), status="failed", error=USER)
+    fake.change("job-0", "FAILED")
+    assert worker.launch(FIRST, FIVE) == []
+    assert fake.calls["SubmitJob"] == 2  # as before: one for the definition, and the job
+
+
+@pytest.mark.parametrize("last", [False, True])
+def test_if_not_all_jobs_can_be_submitted_none_goes_on_for_nobody(
+    fake: FakeBatch, worker: Worker, monkeypatch: pytest.MonkeyPatch, last: bool
+) -> None:
+    monkeypatch.setattr(launching, "MAX_ARRAY", 3)
+    submit = fake.submit_job
+
+    def refuse_the_second(**request: Any) -> Any:
+        if fake.jobs:
+            fake.fail("SubmitJob", "ClientException")
+        return submit(**request)
+
+    monkeypatch.setattr(fake, "submit_job", refuse_the_second)
+    with pytest.raises(BatchError):
+        worker.launch(Tries(0, 0, last), FIVE)
+    assert len(fake.jobs) == 1
+    # Otherwise the next try takes it up.
+    assert fake.jobs["job-0"].get("isTerminated", False) == last
+
+
+# -- gangs
+
+
+def gang(count: int, *outer: int) -> list[Planned]:
+    splits = Splits("", count, "", tuple(map(str, range(count))))
+    around = tuple(SPLITS.frame("start", n) for n in outer)
+    return [
+        Planned((TaskRef("body", "0", 0),), (*around, splits.frame("body", n)))
+        for n in range(count)
+    ]
+
+
+def test_a_gang_is_a_job_of_several_nodes(
+    fake: FakeBatch, worker: Worker, store: FlowDatastore
+) -> None:
+    (job,) = worker.launch(FIRST, gang(3))
+    assert (job.size, job.gang, job.child(2)) == (3, True, "job-0#2")
+    assert tasks_of(store, [job]) == ["0", "1", "2"]
+    request = fake.jobs["job-0"]["request"]
+    assert request["nodeOverrides"]["numNodes"] == 3
+    assert fake.definitions[request["jobDefinition"]]["type"] == "multinode"
+    fake.change("job-0", "RUNNING")
+    assert worker.launch(Tries(1, 0), gang(3)) == [job]
+    assert Job.of(job.to_plain()) == job
+
+
+def test_a_gang_is_run_again_as_a_whole(
+    fake: FakeBatch, worker: Worker, store: FlowDatastore
+) -> None:
+    worker.launch(FIRST, gang(3))
+    succeed(store, worker.spec(task="0"))
+    commit(store, worker.spec(task="2"), status="failed", error=USER)
+    fake.change("job-0", "FAILED")
+    (job,) = worker.launch(Tries(1, 0), gang(3))
+    assert [(spec.task, spec.attempt, spec.retry_count) for spec in job.tasks(store)] == [
+        ("0", 1, 1),
+        ("1", 1, 1),
+        ("2", 1, 1),
+    ]
+
+
+def test_each_gang_of_several_has_its_own_job_and_gangs_of_one_need_none_of_their_kind(
+    fake: FakeBatch, worker: Worker, store: FlowDatastore
+) -> None:
+    tasks = [*gang(2, 0), *gang(1, 1), *gang(1, 2), *gang(3, 3), *gang(1, 4)]
+    jobs = worker.launch(FIRST, tasks)
+    assert [(job.size, job.gang) for job in jobs] == [
+        (2, True),
+        (2, False),
+        (3, True),
+        (1, False),
+    ]
+    assert [spec.task for spec in jobs[2].tasks(store)] == ["3-0", "3-1", "3-2"]
+    for job in jobs:
+        fake.change(job.id, "RUNNING")
+    assert sorted(worker.launch(Tries(1, 0), tasks), key=lambda job: job.id) == jobs

@@ -121,6 +121,41 @@ def test_the_end_is_not_skipped_if_what_leads_to_it_was_marked_as_success_by_han
     assert task.parents == (TaskRef("start", "0", 1),)
 
 
+@pytest.mark.parametrize(
+    ("state", "by"), [("skipped", []), ("success", ["by"]), ("failed", []), (None, [])]
+)
+def test_a_step_is_skipped_only_if_the_run_goes_another_way(
+    store: FlowDatastore, xcoms: XComs, state: str | None, by: list[str]
+) -> None:
+    """That a parent has no record says nothing of where the run goes, if nobody has run it."""
+    graph, mapping = graph_of(TwiceFlow), FlowMapping(TwiceFlow)
+    finish(store, xcoms, "start", next=("end",))
+    ti = FakeTaskInstance("after", xcoms=xcoms, others={"by": state} if state else {})
+    parents = Parents(ti, graph, mapping, graph["after"], store)
+    if not by:
+        assert parents.tasks() == []
+        return
+    with pytest.raises(FlowException, match="no task record of its parents 'by', expected one"):
+        parents.tasks()
+
+
+class TwiceFlow(FlowSpec):
+    @step
+    def start(self):
+        self.next({"by": self.by, "after": self.after, "end": self.end}, condition="way")
+
+    @step
+    def by(self):
+        self.next(self.after)
+
+    @step
+    def after(self):
+        self.next(self.end)
+
+    @step
+    def end(self): ...
+
+
 def test_a_failed_parent(store: FlowDatastore, xcoms: XComs) -> None:
     finish(store, xcoms, "join")
     xcoms["join", RECORD_KEY, -1]["status"] = "failed"
