@@ -6,6 +6,9 @@ by the version's number.
 
 from __future__ import annotations
 
+from datetime import timedelta
+from typing import Any
+
 try:
     from airflow.sdk import AssetOrTimeSchedule, CronTriggerTimetable
     from airflow.sdk.exceptions import AirflowFailException, AirflowSkipException
@@ -20,6 +23,7 @@ __all__ = [
     "AssetOrTimeSchedule",
     "CronTriggerTimetable",
     "has_listeners",
+    "retry_policy",
     "triggers_push_xcoms",
 ]
 
@@ -42,3 +46,19 @@ def triggers_push_xcoms() -> bool:
     from airflow.sdk.execution_time.xcom import XCom
 
     return hasattr(XCom, "aset")
+
+
+def retry_policy(users: timedelta, platforms: timedelta) -> dict[str, Any]:
+    """Arguments of an operator whose tries wait by who has to act; none before Airflow 3.3.
+
+    Args:
+        users: How long after the step's code has failed.
+        platforms: How long after anything else has.
+    """
+    import airflow.sdk
+
+    if "RetryPolicy" not in airflow.sdk.__all__:
+        return {}
+    from airflow_flowprovider.retry import DelayByKind
+
+    return {"retry_policy": DelayByKind(users, platforms)}

@@ -10,6 +10,7 @@ from airflow.sdk import task_group
 
 from airflow_flowprovider.arguments import blamed_on, task_arguments
 from airflow_flowprovider.assets import flow_asset
+from airflow_flowprovider.compat import retry_policy
 from airflow_flowprovider.config import ProviderConfig
 from airflow_flowprovider.docs import markdown
 from airflow_flowprovider.mapping import FlowMapping, ForeachGroup, trigger_rule
@@ -24,7 +25,7 @@ if TYPE_CHECKING:
     from flowsdk.graph import FlowGraph, Node
 
 _LABEL_TEMPLATE = f"{{{{ {LABEL_VARIABLE} }}}}"
-#: For tries that are the platform's fault in steps without @retry: long enough for a host to go.
+#: For tries that are the platform's fault: long enough for a host to go.
 _RETRY_DELAY = timedelta(seconds=10)
 
 
@@ -89,13 +90,16 @@ class FlowTasks:
 
     def _add_task(self, node: Node) -> None:
         settings = step_settings(self._flow, node.name)
-        delay = timedelta(minutes=settings.retry_delay_minutes)
+        delay = _RETRY_DELAY
+        if settings.retry_times:
+            delay = timedelta(minutes=settings.retry_delay_minutes)
         opener = self._mapping.opener_of(node.name)
         own: dict[str, Any] = {
             # What waits for the flow waits for this.
             "outlets": [flow_asset(self._flow_name)] if not node.next else [],
             "retries": settings.tries - 1 + self._config.infrastructure_retries,
-            "retry_delay": delay if settings.retry_times else _RETRY_DELAY,
+            "retry_delay": delay,
+            **retry_policy(delay, _RETRY_DELAY),
             "doc_md": markdown(node.doc),
             "map_index_template": _LABEL_TEMPLATE if opener else None,
             "trigger_rule": trigger_rule(self._graph, node),

@@ -173,6 +173,9 @@ def failure(progress: Progress, settings: StepSettings) -> Exception | None:
         given_up = AirflowFailException(str(error))
         given_up.__cause__ = error
         return given_up
+    if all(unit.failures > settings.retry_times for unit in failed):
+        # The next try is not the code's: it can come at once.
+        return TaskFailed(f"{error} The next try does what its @catch says.", "system")
     return error
 
 

@@ -185,37 +185,51 @@ def test_success_of_many_leaves_one_record_that_leads_to_their_outcomes(
 
 
 @pytest.mark.parametrize(
-    ("error", "failures", "retry_times", "catches", "again"),
+    ("error", "failures", "retry_times", "again"),
     [
-        (USER, 1, 0, False, False),
-        (USER, 1, 1, False, True),
-        (USER, 2, 1, False, False),
-        (USER, 1, 0, True, False),  # its own job has had the chance to catch it
-        (SYSTEM, 1, 0, False, True),
-        (SYSTEM, 2, 1, False, True),
-        (LOST, 1, 0, False, False),
-        (LOST, 1, 0, True, True),
-        (LOST, 2, 0, True, False),
+        (USER, 1, 0, False),
+        (USER, 1, 1, True),
+        (USER, 2, 1, False),
+        (SYSTEM, 1, 0, True),
+        (SYSTEM, 2, 1, True),
+        (LOST, 1, 0, False),
     ],
 )
 def test_who_may_try_again(
-    store: FlowDatastore,
-    error: ErrorInfo,
-    failures: int,
-    retry_times: int,
-    catches: bool,
-    again: bool,
+    store: FlowDatastore, error: ErrorInfo, failures: int, retry_times: int, again: bool
 ) -> None:
     for attempt in range(failures):
         spec = TaskSpec(FLOW, RUN, "start", "0", attempt, "root")
         commit(store, spec, status="failed", error=error)
-    settings = StepSettings(retry_times=retry_times, catches=catches)
+    settings = StepSettings(retry_times=retry_times)
     raised = failure(progress_of(store, "start", [Planned()], failures - 1), settings)
     assert isinstance(raised, TaskFailed if again else AirflowFailException)
     failed = raised if again else raised.__cause__
     assert isinstance(failed, TaskFailed)
     assert (failed.kind, failed.type) == (error.kind, error.type)
     assert str(raised).endswith(error.message)
+
+
+@pytest.mark.parametrize(
+    ("error", "failures", "again"),
+    [
+        (USER, 1, False),  # its own job has had the chance to catch it
+        (LOST, 1, True),
+        (LOST, 2, False),
+    ],
+)
+def test_what_is_lost_for_good_has_one_more_try_for_its_catch(
+    store: FlowDatastore, error: ErrorInfo, failures: int, again: bool
+) -> None:
+    for attempt in range(failures):
+        spec = TaskSpec(FLOW, RUN, "start", "0", attempt, "root")
+        commit(store, spec, status="failed", error=error)
+    progress = progress_of(store, "start", [Planned()], failures - 1)
+    raised = failure(progress, StepSettings(catches=True))
+    assert isinstance(raised, TaskFailed if again else AirflowFailException)
+    if isinstance(raised, TaskFailed):
+        assert raised.kind == "system", "nobody has to wait for it as for another try of the code"
+        assert str(raised).endswith("The next try does what its @catch says.")
 
 
 def test_builtin_errors_are_called_as_users_know_them(store: FlowDatastore) -> None:
