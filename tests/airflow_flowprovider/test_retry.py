@@ -3,9 +3,12 @@ from __future__ import annotations
 from datetime import timedelta
 
 import pytest
-from airflow.sdk import BaseOperator, RetryAction, RetryPolicy
+
+pytest.importorskip("airflow.sdk.definitions.retry_policy", reason="Airflow 3.3 has policies")
 
 import airflow.sdk
+from airflow.sdk import BaseOperator, RetryAction, RetryPolicy
+
 from airflow_flowprovider.compat import retry_policy
 from airflow_flowprovider.compiler import compile_flow
 from airflow_flowprovider.retry import DelayByKind
