@@ -12,12 +12,17 @@ from typing import TYPE_CHECKING, Any
 
 from airflow.sdk import Asset, AssetAll
 
-from airflow_flowprovider.compat import AssetOrTimeSchedule, CronTriggerTimetable
+from airflow_flowprovider.compat import (
+    AssetOrTimeSchedule,
+    CronDataIntervalTimetable,
+    CronTriggerTimetable,
+)
 from flowsdk.decorators.settings import flow_schedule
 from flowsdk.decorators.trigger import triggers_of
 
 if TYPE_CHECKING:
     from flowsdk.decorators.project import ProjectSettings
+    from flowsdk.decorators.schedule import ScheduleSettings
 
 _SCHEME = "flow://"
 
@@ -27,16 +32,31 @@ def flow_asset(dag_id: str) -> Asset:
     return Asset(name=dag_id, uri=f"{_SCHEME}{dag_id}")
 
 
-def schedule_of(flow: type, project: ProjectSettings | None) -> Any:
-    """When a flow's DAG runs: at times, after events, whichever comes first; None for neither.
+def schedule_of(flow: type, project: ProjectSettings | None) -> dict[str, Any]:
+    """When a flow's DAG runs, as arguments of the DAG.
+
+    At times, after events, whichever comes first, or only when it is triggered.
 
     Raises:
         DecoratorError: ``@trigger`` or ``@trigger_on_finish`` is malformed.
     """
     times = flow_schedule(flow)
-    timetable = (
-        CronTriggerTimetable(times.cron, timezone=times.timezone or "UTC") if times else None
-    )
+    timetable = _timetable(times) if times else None
+    return {
+        "schedule": _with_events(flow, project, timetable),
+        "catchup": bool(times and times.catchup),
+        "start_date": times.start if times else None,
+        "end_date": times.end if times else None,
+    }
+
+
+def _timetable(times: ScheduleSettings) -> CronDataIntervalTimetable | CronTriggerTimetable:
+    kind = CronDataIntervalTimetable if times.data_interval else CronTriggerTimetable
+    return kind(times.cron, timezone=times.timezone or "UTC")
+
+
+def _with_events(flow: type, project: ProjectSettings | None, timetable: Any) -> Any:
+    """What ``schedule`` of a DAG takes: a timetable, assets, or both."""
     triggers = triggers_of(flow, project)
     assets = [Asset(name=event.name) for event in triggers.events]
     assets += [flow_asset(name) for name in triggers.flows]

@@ -10,17 +10,23 @@ from datetime import timedelta
 from typing import Any
 
 try:
-    from airflow.sdk import AssetOrTimeSchedule, CronTriggerTimetable
+    from airflow.sdk import (
+        AssetOrTimeSchedule,
+        CronDataIntervalTimetable,
+        CronTriggerTimetable,
+    )
     from airflow.sdk.exceptions import AirflowFailException, AirflowSkipException
 except ImportError:  # Airflow 3.1: not yet in the Task SDK
     from airflow.exceptions import AirflowFailException, AirflowSkipException
     from airflow.timetables.assets import AssetOrTimeSchedule
+    from airflow.timetables.interval import CronDataIntervalTimetable
     from airflow.timetables.trigger import CronTriggerTimetable
 
 __all__ = [
     "AirflowFailException",
     "AirflowSkipException",
     "AssetOrTimeSchedule",
+    "CronDataIntervalTimetable",
     "CronTriggerTimetable",
     "has_listeners",
     "retry_policy",

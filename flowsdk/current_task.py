@@ -14,6 +14,10 @@ if TYPE_CHECKING:
     from flowsdk.spec import TaskSpec
 
 
+#: What a scheduler says of a run. Where there is none they are None, so that a step may ask anywhere.
+_SCHEDULED = ("logical_date", "data_interval_start", "data_interval_end", "run_after")
+
+
 class Current:
     """Facts about the running task; outside one there are none.
 
@@ -22,8 +26,9 @@ class Current:
     ``graph`` (a dict) and ``trigger`` (None unless an event has started the run). Decorators add
     theirs: ``@project`` the ``project_name`` and more, ``@card`` the ``card``, ``@parallel`` the
     ``parallel``. In a job ``spot_termination_notice`` is the path of a file that appears when its
-    spot instance is about to be taken away. Under Airflow also ``logical_date``, ``data_interval_start``,
-    ``data_interval_end``, ``run_after`` (ISO 8601 text or None) and ``dag_id``.
+    spot instance is about to be taken away. ``logical_date``, ``data_interval_start``,
+    ``data_interval_end`` and ``run_after`` are ISO 8601 text or None, on a laptop None; under Airflow there
+    is also ``dag_id``.
 
     Functions that give values to a flow before it runs – defaults of Parameters, events – see
     ``flow_name``, ``username`` and what ``@project`` adds.
@@ -75,6 +80,7 @@ class Current:
         from flowsdk.spec import flow_class
 
         self._facts = {
+            **dict.fromkeys(_SCHEDULED),
             **spec.facts,
             "trigger": Trigger(spec.facts["trigger"]) if spec.facts.get("trigger") else None,
             "flow_name": flow_class(spec.flow),

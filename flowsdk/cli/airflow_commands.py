@@ -5,12 +5,13 @@ from __future__ import annotations
 import argparse
 import math
 from collections.abc import Mapping
-from datetime import datetime, timedelta, timezone, tzinfo
+from datetime import datetime, tzinfo
 from typing import Any
 
 from flowsdk.cli.airflow import deployed_name, server_of
 from flowsdk.cli.flow_parameters import given_parameters
 from flowsdk.cli.telling import Teller
+from flowsdk.decorators.dates import moment, zone_of
 from flowsdk.decorators.settings import flow_schedule
 from flowsdk.deployer.dags_folder import find_dags_folder
 from flowsdk.deployer.deployed import DeployedFlow
@@ -94,9 +95,9 @@ def backfill(flow: type[FlowSpec], args: argparse.Namespace) -> int:
             f"Flow {flow.__name__}: found no @schedule, expected one: a backfill is the runs that a "
             f"schedule would have started. 'airflow trigger' starts a single run."
         )
-    zone = _zone(schedule.timezone)
-    begin = _moment("--from-date", args.from_date, zone, whole_day=False)
-    end = _moment("--to-date", args.to_date, zone, whole_day=True)
+    zone = zone_of(schedule.timezone)
+    begin = _moment("--from-date", args.from_date, zone)
+    end = _moment("--to-date", args.to_date, zone, ends=True)
     if begin > end:
         raise UsageError(f"--from-date {args.from_date} comes after --to-date {args.to_date}.")
     deployed = _deployed(flow, args)
@@ -253,21 +254,10 @@ def _facts_of(run: Mapping[str, Any]) -> dict[str, Any]:
     }
 
 
-def _zone(name: str | None) -> tzinfo:
-    if name is None:
-        return timezone.utc
-    from zoneinfo import ZoneInfo
-
-    return ZoneInfo(name)
-
-
-def _moment(option: str, text: str, zone: tzinfo, *, whole_day: bool) -> datetime:
+def _moment(option: str, text: str, zone: tzinfo, *, ends: bool = False) -> datetime:
     try:
-        found = datetime.fromisoformat(text.replace("Z", "+00:00"))
+        return moment(text, zone, ends=ends)
     except ValueError as error:
         raise UsageError(
             f"{option} {text}: expected a date such as 2026-11-21 or 2026-11-21T06:00."
         ) from error
-    if whole_day and len(text) == len("2026-11-21"):
-        found += timedelta(days=1, seconds=-1)
-    return found if found.tzinfo else found.replace(tzinfo=zone)

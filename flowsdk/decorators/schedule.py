@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from datetime import datetime, timezone, tzinfo
 from typing import Any, ClassVar
 
 from flowsdk.decorators.base import FlowDecorator
 from flowsdk.decorators.cron import five_fields
+from flowsdk.decorators.dates import moment, zone_of
 from flowsdk.exception import did_you_mean
 
 
@@ -18,10 +20,18 @@ class ScheduleSettings:
     Attributes:
         cron: A preset such as ``@daily``, or five cron fields.
         timezone: IANA name that the cron is in; None means UTC.
+        start: No run before this moment; None for no such limit.
+        end: No run after this one, likewise.
+        catchup: Whether the runs between ``start`` and now are made up for.
+        data_interval: Whether a run stands for the time between two dates, and begins at its end.
     """
 
     cron: str
     timezone: str | None
+    start: datetime | None = None
+    end: datetime | None = None
+    catchup: bool = False
+    data_interval: bool = False
 
 
 class Schedule(FlowDecorator):
@@ -34,6 +44,14 @@ class Schedule(FlowDecorator):
         hourly: Every full hour. Default False.
         daily: Every midnight. Default True.
         timezone: IANA name, e.g. ``"Europe/Berlin"``; UTC by default.
+        start_date: No run before this date, ``"2026-11-21"``, or time, ``"2026-11-21T06:00"``, in the
+            time zone of the schedule; also a ``date`` or ``datetime``. None by default.
+        end_date: No run after it; a date means its whole day. None by default.
+        catchup: Also make up for the runs between ``start_date`` and now. Default False.
+        data_interval: Let each run stand for the time since the date before,
+            ``current.data_interval_start`` to ``…_end``: that of a day begins when the day is over, with
+            the day's begin as its ``current.logical_date``. Default False: a run's interval is the moment
+            at which it begins.
     """
 
     name = "schedule"
@@ -43,6 +61,10 @@ class Schedule(FlowDecorator):
         "daily": True,
         "hourly": False,
         "timezone": None,
+        "start_date": None,
+        "end_date": None,
+        "catchup": False,
+        "data_interval": False,
     }
 
     @property
@@ -57,7 +79,8 @@ class Schedule(FlowDecorator):
             cron = "@hourly"
         else:
             cron = "@daily"
-        return ScheduleSettings(cron, a["timezone"])
+        start, end = self._moment("start_date"), self._moment("end_date")
+        return ScheduleSettings(cron, a["timezone"], start, end, a["catchup"], a["data_interval"])
 
     def check(self) -> None:
         """The cron must have fields that cron knows, the time zone must exist."""
@@ -68,6 +91,37 @@ class Schedule(FlowDecorator):
             raise self.error("found no time, expected cron, weekly, hourly or daily.")
         if a["timezone"] is not None:
             self._check_timezone(a["timezone"])
+        self._check_range()
+
+    def _check_range(self) -> None:
+        a = self.attributes
+        for name in ("catchup", "data_interval"):
+            if not isinstance(a[name], bool):
+                raise self.error(f"{name}={a[name]!r}, expected True or False.")
+        if a["catchup"] and a["start_date"] is None:
+            raise self.error("catchup=True, expected start_date as well: from when on.")
+        start, end = self._moment("start_date"), self._moment("end_date")
+        if start and end and start > end:
+            raise self.error(
+                f"start_date={a['start_date']!r} comes after end_date={a['end_date']!r}."
+            )
+
+    def _moment(self, name: str) -> datetime | None:
+        value = self.attributes[name]
+        if value is None:
+            return None
+        try:
+            return moment(value, self._zone(), ends=name == "end_date")
+        except ValueError as error:
+            raise self.error(
+                f"{name}={value!r}, expected a date such as '2026-11-21' or '2026-11-21T06:00'."
+            ) from error
+
+    def _zone(self) -> tzinfo:
+        try:
+            return zone_of(self.attributes["timezone"])
+        except (KeyError, OSError):  # a container that has no time zones only runs a step
+            return timezone.utc
 
     def _cron(self) -> str:
         cron = self.attributes["cron"]
@@ -77,12 +131,11 @@ class Schedule(FlowDecorator):
             raise self.error(f"cron={cron!r} {error}.") from None
 
     def _check_timezone(self, name: Any) -> None:
-        # Costs milliseconds that flows without a time zone need not pay.
-        from zoneinfo import ZoneInfo, available_timezones
-
         try:
-            ZoneInfo(name)
+            zone_of(name)
         except (KeyError, ValueError, OSError, TypeError) as error:
+            from zoneinfo import available_timezones
+
             known = available_timezones()
             # A container may have no time zones at all, and only runs a step there.
             if known:

@@ -86,6 +86,28 @@ def test_times_and_events_together(dag_file: Callable[..., DagFile]) -> None:
     assert stored["__var"]["timetable"]["__var"]["expression"] == "0 * * * *"
 
 
+def test_a_schedule_has_a_range_and_data_intervals(dag_file: Callable[..., DagFile]) -> None:
+    dag = made(dag_file, '@schedule(timezone="Europe/Berlin", daily=True)').dag
+    assert (dag.catchup, dag.start_date, dag.end_date) == (False, None, None)
+    assert serialized(dag)["timetable"]["__type"].endswith("CronTriggerTimetable")
+    words = 'start_date="2026-01-01", end_date="2026-12-31", catchup=True, data_interval=True'
+    dag = made(dag_file, f'@schedule(timezone="Europe/Berlin", {words})').dag
+    stored = serialized(dag)["timetable"]
+    assert stored["__type"].endswith("CronDataIntervalTimetable")
+    assert stored["__var"] == {"expression": "0 0 * * *", "timezone": "Europe/Berlin"}
+    assert dag.catchup is True
+    assert str(dag.start_date) == "2025-12-31 23:00:00+00:00"
+    assert str(dag.end_date) == "2026-12-31 22:59:59+00:00"
+    both = made(dag_file, "@schedule(data_interval=True)", '@trigger(event="x")').dag
+    inner = serialized(both)["timetable"]["__var"]["timetable"]
+    assert inner["__type"].endswith("CronDataIntervalTimetable")
+
+
+def test_a_wrong_schedule_is_told_with_its_place(dag_file: Callable[..., DagFile]) -> None:
+    error = made(dag_file, '@schedule(start_date="tomorrow")').import_error
+    assert "flows.py:3): start_date='tomorrow', expected a date" in error
+
+
 def test_a_project_is_a_part_of_the_name(
     dag_file: Callable[..., DagFile], monkeypatch: pytest.MonkeyPatch
 ) -> None:

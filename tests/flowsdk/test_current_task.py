@@ -31,6 +31,8 @@ ALWAYS = {
     "parameter_names": ["alpha"],
     "tempdir": "/tmp/x",
     "trigger": None,
+    "data_interval_start": None,
+    "run_after": None,
 }
 
 
@@ -240,7 +242,7 @@ def test_the_graph_is_plain_data() -> None:
     assert info["steps"]["a"]["foreach_artifact"] == "xs"
     assert info["steps"]["a"]["matching_join"] == "gather"
     assert info["steps"]["a"]["decorators"] == [
-        {"name": "retry", "attributes": {"times": 1, "minutes_between_retries": 2}}
+        {"name": "retry", "attributes": {"times": 1, "minutes_between_retries": 2, "on_oom": None}}
     ]
     assert info["steps"]["b"]["switch_cases"] == {"x": "left", "y": "right"}
     assert info["steps"]["b"]["condition"] == "which"

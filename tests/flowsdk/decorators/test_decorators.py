@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from datetime import date, datetime, timezone
 from typing import Any
 
 import pytest
@@ -234,6 +235,15 @@ def test_an_unknown_step() -> None:
         (lambda: schedule(cron="0 0 31 apr,6 ? *"), "day 31 of month APR,6, a date that never"),
         (lambda: schedule(timezone="Europe/Berln"), "Did you mean .*'Europe/Berlin'"),
         (lambda: schedule(daily=False), "found no time"),
+        (lambda: schedule(start_date="soon"), "start_date='soon', expected a date such as"),
+        (lambda: schedule(end_date=3), "end_date=3, expected a date"),
+        (lambda: schedule(catchup=True), "catchup=True, expected start_date as well"),
+        (lambda: schedule(data_interval="yes"), "data_interval='yes', expected True or False"),
+        (lambda: schedule(start_dat="2026-01-01"), "Did you mean 'start_date'"),
+        (
+            lambda: schedule(start_date="2026-02-01", end_date="2026-01-31"),
+            "start_date='2026-02-01' comes after end_date='2026-01-31'",
+        ),
         (lambda: schedule(timezone="Mars/Olympus"), "expected an IANA name"),
         (lambda: retry(lambda self: 1), "which is not a step. Put @step closest"),
         (lambda: schedule(int), "expected a subclass of FlowSpec"),
@@ -294,6 +304,27 @@ def test_schedules(arguments: dict[str, Any], cron: str) -> None:
         assert settings
         assert (settings.cron, settings.timezone) == (cron, "Europe/Berlin")
     assert flow_schedule(Flow) is None
+
+
+@pytest.mark.parametrize(
+    ("start", "end", "expected"),
+    [
+        ("2026-01-01", "2026-01-31", ("2026-01-01T00:00:00+01:00", "2026-01-31T23:59:59+01:00")),
+        ("2026-07-01T06:00", None, ("2026-07-01T06:00:00+02:00", None)),
+        ("2026-07-01T06:00Z", None, ("2026-07-01T06:00:00+00:00", None)),
+        (date(2026, 1, 1), date(2026, 1, 1), ("2026-01-01T00:00:00+01:00", "2026-01-01T23:59:59+01:00")),
+        (datetime(2026, 1, 1, 6, tzinfo=timezone.utc), None, ("2026-01-01T06:00:00+00:00", None)),
+        (None, None, (None, None)),
+    ],
+)  # fmt: skip
+def test_the_dates_of_a_schedule(start: Any, end: Any, expected: tuple[Any, Any]) -> None:
+    @schedule(timezone="Europe/Berlin", start_date=start, end_date=end)
+    class Scheduled(FlowSpec): ...
+
+    found = flow_schedule(Scheduled)
+    assert found
+    assert tuple(at and at.isoformat() for at in (found.start, found.end)) == expected
+    assert (found.catchup, found.data_interval) == (False, False)
 
 
 def test_a_schedule_can_be_replaced_in_a_subclass_but_not_given_twice() -> None:
