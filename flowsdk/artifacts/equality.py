@@ -13,7 +13,7 @@ import pickle
 from collections.abc import Callable, Iterable
 from typing import Any, ClassVar
 
-from flowsdk.datastore.blobs import digest_of
+from flowsdk.datastore.hashing import digest_of
 
 
 def canonical_digest(value: Any) -> str | None:

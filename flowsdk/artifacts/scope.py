@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence, Set
 from concurrent.futures import ThreadPoolExecutor
+from mmap import mmap
 from typing import Any, Literal
 
+from flowsdk.artifacts.in_place import is_in_place
 from flowsdk.artifacts.preview import preview
 from flowsdk.artifacts.serializer import (
     SERIALIZER,
@@ -43,6 +45,7 @@ class Scope:
         self._siblings: Sequence[Scope] = ()
         self._position = 0
         self._ahead: dict[str, memoryview] = {}
+        self._loaded: dict[str, memoryview] = {}
         #: Names of parameters and constants that the last :meth:`changed` found changed in place.
         self.changed_in_vain: list[str] = []
 
@@ -58,7 +61,11 @@ class Scope:
         if self._siblings and name not in self._ahead:
             self._read_ahead(name)
         content = self._ahead.pop(name, None)
-        return deserialize(self.blobs.get(ref.digest) if content is None else content)
+        if content is None:
+            content = self.blobs.get(ref.digest)
+        if isinstance(content.obj, mmap):
+            self._loaded[name] = content
+        return deserialize(content)
 
     def changed(
         self,
@@ -67,6 +74,7 @@ class Scope:
         origin: str,
         kinds: Mapping[str, Literal["parameter", "constant"]] | None = None,
         places: Mapping[str, str] | None = None,
+        untouched: Set[str] = frozenset(),
     ) -> dict[str, ArtifactRef]:
         """Store the values that are new or changed.
 
@@ -76,6 +84,7 @@ class Scope:
             origin: ``step/task/attempt`` of the task that stores them.
             kinds: Of the new names that are not ordinary artifacts.
             places: Where values were assigned, as ``file:line``, for errors.
+            untouched: Names of loaded artifacts that are known to be as they were.
 
         Returns:
             A reference for every name in ``values``; the old one where nothing changed.
@@ -88,14 +97,12 @@ class Scope:
         payloads: list[Payload] = []
         for name, value in values.items():
             old = self.refs.get(name)
-            if old and _same_atom(value, name, loaded):
+            was_loaded = name in loaded and loaded[name] is value
+            if old and was_loaded and (name in untouched or type(value) in _IMMUTABLE):
                 refs[name] = old
                 continue
             payload = serialize(value, name, (places or {}).get(name, ""))
-            if old and (
-                old.digest == payload.digest
-                or (name in loaded and loaded[name] is value and self._was_only_read(old, payload))
-            ):
+            if old and self._is_unchanged(name, old, payload, was_loaded):
                 refs[name] = old
                 continue
             if old and old.kind != "artifact":
@@ -114,6 +121,11 @@ class Scope:
             )
         self._store(payloads)
         return refs
+
+    def _is_unchanged(self, name: str, old: ArtifactRef, payload: Payload, loaded: bool) -> bool:
+        if loaded and name in self._loaded and is_in_place(payload.parts, self._loaded[name]):
+            return True
+        return old.digest == payload.digest or (loaded and self._was_only_read(old, payload))
 
     def _was_only_read(self, old: ArtifactRef, payload: Payload) -> bool:
         """Whether a loaded value is still what was loaded, although its bytes differ from the blob's.
@@ -150,10 +162,6 @@ class Scope:
             contents = list(pool.map(lambda item: self.blobs.get(item[1].digest), wanted))
         for (scope, _), content in zip(wanted, contents, strict=True):
             scope._ahead[name] = content
-
-
-def _same_atom(value: Any, name: str, loaded: Mapping[str, Any]) -> bool:
-    return type(value) in _IMMUTABLE and name in loaded and loaded[name] is value
 
 
 def link_siblings(scopes: Iterable[Scope]) -> None:

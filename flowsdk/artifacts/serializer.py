@@ -8,17 +8,18 @@ be used in place.
 
 from __future__ import annotations
 
+import gc
 import io
 import pickle
 import struct
-from collections.abc import Sequence
-from contextlib import suppress
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from functools import cached_property
 from types import FunctionType
 from typing import Any
 
-from flowsdk.datastore.blobs import digest_of
+from flowsdk.datastore.hashing import digest_of
 from flowsdk.datastore.storage import Buffer
 from flowsdk.exception import CorruptBlob, UnpicklableArtifact
 
@@ -28,6 +29,8 @@ _HEAD = struct.Struct("<IIQ")
 _ALIGN = 64
 #: Smaller buffers go into the pickle: a buffer of their own costs more than the copy saves.
 _OUT_OF_BAND_FROM = 4096
+#: A pickle of this size may have objects enough to occupy the garbage collector.
+_MANY_FROM = 1024 * 1024
 #: How deep an unpicklable value is searched for the member to blame.
 _SEARCH_DEPTH = 6
 
@@ -113,7 +116,24 @@ def deserialize(content: memoryview) -> Any:
         at += -at % _ALIGN
         buffers.append(content[at : at + size])
         at += size
-    return pickle.loads(stream, buffers=buffers)
+    if stream.nbytes < _MANY_FROM or not gc.isenabled():
+        return pickle.loads(stream, buffers=buffers)
+    with _without_gc():
+        return pickle.loads(stream, buffers=buffers)
+
+
+@contextmanager
+def _without_gc() -> Iterator[None]:
+    """Make many objects at once, without the collector looking at all of them again and again."""
+    gc.disable()
+    try:
+        yield
+        if not gc.get_freeze_count():
+            # They count as old now, and not as so many new ones that all must be looked at at once.
+            gc.freeze()
+            gc.unfreeze()
+    finally:
+        gc.enable()
 
 
 def dump(value: Any, buffers: list[memoryview] | None = None) -> bytes:

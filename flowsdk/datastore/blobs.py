@@ -1,24 +1,28 @@
 """Content-addressed blobs: equal content is stored once and never sent again.
 
-A blob is ``magic (4) | codec (1) | reserved (3) | content size (8, little endian) | padding`` up to
-64 bytes, then the content, compressed if the codec says so. The digest names the *content*, before
-compression, so that a changed compression setting does not change what a value is called. The
-header's length keeps buffers inside the content aligned when a blob is mapped.
+A blob is ``magic (4) | codec (1) | digest (1) | reserved (2) | content size (8, little endian) |
+padding`` up to 64 bytes, then the content, compressed if the codec says so. The digest names the
+*content*, before compression, so that a changed compression setting does not change what a value is
+called; the header says how it was computed. The header's length keeps buffers inside the content
+aligned when a blob is mapped.
 """
 
 from __future__ import annotations
 
-import hashlib
 import struct
 from collections.abc import Sequence
+from mmap import mmap
 
 from flowsdk.datastore import keys
+from flowsdk.datastore.hashing import cores, digest_of, in_pieces, plain_digest
 from flowsdk.datastore.storage import Buffer, Storage
 from flowsdk.exception import CorruptBlob
 
 MAGIC = b"FLB1"
-HEADER = struct.Struct("<4sB3xQ48x")
+HEADER = struct.Struct("<4sBB2xQ48x")
 RAW, ZSTD = 0, 1
+#: Of what the digest is: of the content as a whole, as at first, or of its pieces.
+WHOLE, PIECES = 0, 1
 #: Below this, compressing saves less than a request's overhead.
 _COMPRESS_FROM = 16 * 1024
 #: How much of the content is tried, in the middle, to see whether compression pays.
@@ -26,6 +30,9 @@ _SAMPLE = 64 * 1024
 #: Compress if the sample shrinks below this share. Level 1 writes some 0.5 GB/s a core.
 _PAYS_BELOW = 0.8
 _LEVEL = 1
+#: From this size on several cores compress. They work on a window of it each.
+_COMPRESS_TOGETHER_FROM = 32 * 1024 * 1024
+_COMPRESSORS = 8
 #: Below this, one conditional PUT is cheaper than asking first whether the blob is there.
 _ASK_FROM = 256 * 1024
 
@@ -57,7 +64,7 @@ class BlobStore:
             return content_digest
         packed = _compress(parts, size) if compress else None
         codec = RAW if packed is None else ZSTD
-        header = HEADER.pack(MAGIC, codec, size)
+        header = HEADER.pack(MAGIC, codec, PIECES, size)
         if not self._storage.write(key, [header, *(packed or parts)], if_absent=True):
             self._storage.freshen(key)
         return content_digest
@@ -65,17 +72,22 @@ class BlobStore:
     def get(self, digest: str) -> memoryview:
         """The content of a blob; privately writable, mapped where the storage can.
 
+        What is mapped is not hashed: that would read all of it for whoever needs a part, and a file
+        that has its whole length is as it was written, unless the disk is broken.
+
         Raises:
             KeyNotFound: There is no such blob.
             CorruptBlob: Its content is not what its digest says.
         """
         key = keys.blob(self._flow, digest)
         stored = self._storage.view(key)
-        codec, size = self._parse(stored[: HEADER.size], key)
+        codec, scheme, size = self._parse(stored[: HEADER.size], key)
         content = stored[HEADER.size :]
+        mapped = isinstance(stored.obj, mmap)
         if codec == ZSTD:
-            content = memoryview(bytearray(_decompress(content, size)))
-        if content.nbytes != size or digest_of([content]) != digest:
+            content, mapped = _decompress(content, size), False
+        hashed = plain_digest if scheme == WHOLE else digest_of
+        if content.nbytes != size or not (mapped or hashed([content]) == digest):
             raise CorruptBlob(
                 f"Blob {self._storage.uri(key)}: its content does not match its digest. "
                 f"Delete the object and run the task that wrote it again."
@@ -92,7 +104,7 @@ class BlobStore:
         key = keys.blob(self._flow, digest)
         # One request for header and data when the range is near the start, which it mostly is.
         head = self._storage.read(key, 0, HEADER.size + start + length if start < 65536 else 64)
-        codec, size = self._parse(memoryview(head)[: HEADER.size], key)
+        codec, _, size = self._parse(memoryview(head)[: HEADER.size], key)
         if codec != RAW:
             return bytes(self.get(digest)[start : start + length])
         data = head[HEADER.size + start :]
@@ -105,27 +117,19 @@ class BlobStore:
             )
         return data
 
-    def _parse(self, header: memoryview, key: str) -> tuple[int, int]:
+    def _parse(self, header: memoryview, key: str) -> tuple[int, int, int]:
         if header.nbytes < HEADER.size or header[:4] != MAGIC:
             raise CorruptBlob(
                 f"Blob {self._storage.uri(key)}: found {bytes(header[:4])!r} at its start, "
                 f"expected {MAGIC!r}. It was not written by flowsdk, or by a newer version."
             )
-        _, codec, size = HEADER.unpack(header)
-        if codec not in (RAW, ZSTD):
-            raise CorruptBlob(f"Blob {self._storage.uri(key)}: unknown compression {codec}.")
-        return codec, size
-
-
-def digest_of(parts: Sequence[Buffer]) -> str:
-    """SHA-256 of the concatenation of ``parts``, in hex.
-
-    SHA-256 because S3 can verify it, every Python has it, and CPUs have instructions for it.
-    """
-    hasher = hashlib.sha256()
-    for part in parts:
-        hasher.update(part)
-    return hasher.hexdigest()
+        _, codec, scheme, size = HEADER.unpack(header)
+        if codec not in (RAW, ZSTD) or scheme not in (WHOLE, PIECES):
+            raise CorruptBlob(
+                f"Blob {self._storage.uri(key)}: found compression {codec} and digest {scheme}, which "
+                f"this flowsdk does not know. A newer version has written it."
+            )
+        return codec, scheme, size
 
 
 def _compress(parts: Sequence[Buffer], size: int) -> list[bytes] | None:
@@ -139,15 +143,16 @@ def _compress(parts: Sequence[Buffer], size: int) -> list[bytes] | None:
     largest = max((memoryview(part).cast("B") for part in parts), key=lambda part: part.nbytes)
     middle = max(0, (largest.nbytes - _SAMPLE) // 2)
     sample = largest[middle : middle + _SAMPLE]
-    compressor = zstandard.ZstdCompressor(level=_LEVEL)
-    if len(compressor.compress(sample)) > _PAYS_BELOW * sample.nbytes:
+    if len(zstandard.ZstdCompressor(level=_LEVEL).compress(sample)) > _PAYS_BELOW * sample.nbytes:
         return None
-    stream = compressor.compressobj(size=size)
-    packed = [stream.compress(part) for part in parts]
+    together = size >= _COMPRESS_TOGETHER_FROM
+    threads = min(_COMPRESSORS, cores()) if together else 0
+    stream = zstandard.ZstdCompressor(level=_LEVEL, threads=threads).compressobj(size=size)
+    packed = [stream.compress(part) for piece in in_pieces(parts) for part in piece]
     return [*packed, stream.flush()]
 
 
-def _decompress(content: memoryview, size: int) -> bytes:
+def _decompress(content: memoryview, size: int) -> memoryview:
     try:
         import zstandard
     except ImportError as error:
@@ -155,8 +160,12 @@ def _decompress(content: memoryview, size: int) -> bytes:
             "This artifact is compressed with zstd and the package 'zstandard' is not installed "
             "here. Install it (pip install zstandard)."
         ) from error
+    data = bytearray(size)
+    at = 0
     try:
-        data: bytes = zstandard.ZstdDecompressor().decompress(content, max_output_size=size)
+        with zstandard.ZstdDecompressor().stream_reader(content) as stream:
+            while at < size and (count := stream.readinto(memoryview(data)[at:])):
+                at += count
     except zstandard.ZstdError as error:
         raise CorruptBlob(f"A compressed blob cannot be read: {error}.") from error
-    return data
+    return memoryview(data)[:at]

@@ -13,6 +13,7 @@ from datetime import datetime, timezone
 from typing import Any, Literal
 
 from flowsdk.artifacts.constants import ConstantsWatch
+from flowsdk.artifacts.looking import is_known_type, untouched
 from flowsdk.artifacts.scope import Scope
 from flowsdk.artifacts.splits import gang_splits, is_used_up, split_values, store_splits
 from flowsdk.current_task import current
@@ -30,6 +31,12 @@ from flowsdk.runtime.interrupt import interruptible
 from flowsdk.spec import ArtifactRef, ErrorInfo, Splits, TaskResult, TaskSpec
 from flowsdk.transition import implied
 from flowsdk.version import VERSION
+
+#: What the task of this process leaves. The process ends after it; to take millions of objects apart
+#: before that would take seconds.
+_LEFT: list[FlowSpec] = []
+#: Of smaller artifacts it is quicker to see whether they have changed than to read the step's source.
+_WORTH_LOOKING = 1024 * 1024
 
 
 class StepExited(FlowException):
@@ -126,6 +133,7 @@ class _Attempt:
         scope = self.scope = Scope(self.store.storage, self.store.blobs, inherited)
         task = FlowTask(spec.step, scope, spec.foreach)
         obj = self.flow(use_cli=False)
+        _LEFT.append(obj)
         obj._begin(task)
         if not spec.parents:
             inherited = self._store_parameters()
@@ -155,7 +163,13 @@ class _Attempt:
                     stack.enter_context(around)
             self._call(running)
         follows, splits = self._finish_transition(obj, task)
-        artifacts = scope.changed(obj._values(), task.loaded, str(spec.ref), places=task.places())
+        artifacts = scope.changed(
+            obj._values(),
+            task.loaded,
+            str(spec.ref),
+            places=task.places(),
+            untouched=self._untouched(task.loaded, running, decorators),
+        )
         _warn_of([*scope.changed_in_vain, *constants.changed()], spec.step)
         return TaskResult(
             status="succeeded",
@@ -191,6 +205,23 @@ class _Attempt:
                 f"Step {self.spec.step!r} ({self.node.file}:{self.node.line}) ended without calling "
                 f"self.next(), expected {', '.join(self.node.next)}."
             )
+
+    def _untouched(
+        self, loaded: Mapping[str, Any], running: RunningTask, decorators: Sequence[StepDecorator]
+    ) -> frozenset[str]:
+        """Large artifacts that have been loaded and cannot have changed, by the step's source."""
+        own = all(
+            type(decorator) is STEP_DECORATORS.get(decorator.name) for decorator in decorators
+        )
+        if running.code is not None or not own:
+            return frozenset()
+        refs = self.scope.refs
+        large = frozenset(
+            name
+            for name, value in loaded.items()
+            if name in refs and refs[name].size >= _WORTH_LOOKING and is_known_type(value)
+        )
+        return untouched(getattr(self.flow, self.spec.step), self.flow, large)
 
     def _inherited(self, parents: list[TaskResult]) -> dict[str, ArtifactRef]:
         """A join inherits only parameters and constants; other steps inherit everything."""

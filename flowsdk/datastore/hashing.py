@@ -1,0 +1,73 @@
+"""The digest that names a content: SHA-256, over several cores where there is much of it."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+from collections.abc import Iterable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+
+from flowsdk.datastore.storage import Buffer
+
+#: Contents larger than this are hashed in pieces of this size. It is also the size of the parts in
+#: which they are sent to S3, which checks the SHA-256 of each.
+PIECE = 8 * 1024 * 1024
+#: More threads than this do not pay: memory is not faster.
+_THREADS = 8
+#: So that the digest of digests is that of no content.
+_TREE = b"flowsdk pieces\0"
+
+
+def digest_of(parts: Sequence[Buffer]) -> str:
+    """What names the concatenation of ``parts``, in hex.
+
+    SHA-256 because S3 can verify it, every Python has it, and CPUs have instructions for it. Of more
+    than :data:`PIECE` bytes, that of the SHA-256 of every piece.
+    """
+    pieces = list(in_pieces(parts))
+    if len(pieces) < 2:
+        return plain_digest(parts)
+    with ThreadPoolExecutor(min(_THREADS, cores(), len(pieces))) as pool:
+        return tree_digest(pool.map(piece_digest, pieces))
+
+
+def tree_digest(digests: Iterable[bytes]) -> str:
+    """The digest of a content of several pieces, from the digest of each, in order."""
+    return hashlib.sha256(_TREE + b"".join(digests)).hexdigest()
+
+
+def piece_digest(piece: Iterable[Buffer]) -> bytes:
+    """SHA-256 of one piece."""
+    hasher = hashlib.sha256()
+    for part in piece:
+        hasher.update(part)
+    return hasher.digest()
+
+
+def plain_digest(parts: Iterable[Buffer]) -> str:
+    """SHA-256 of the concatenation of ``parts``, in hex, whatever its size."""
+    return piece_digest(parts).hex()
+
+
+def in_pieces(parts: Iterable[Buffer], size: int = PIECE) -> Iterator[list[memoryview]]:
+    """The concatenation of ``parts`` cut after every ``size`` bytes; nothing is copied."""
+    piece: list[memoryview] = []
+    room = size
+    for part in parts:
+        rest = memoryview(part).cast("B")
+        while rest.nbytes:
+            piece.append(rest[:room])
+            rest = rest[room:]
+            room -= piece[-1].nbytes
+            if not room:
+                yield piece
+                piece, room = [], size
+    if piece:
+        yield piece
+
+
+def cores() -> int:
+    """How many cores this process may use."""
+    if hasattr(os, "sched_getaffinity"):
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1
