@@ -30,7 +30,9 @@ _OWN = {
     "memory": "use @resources(memory=…)",
 }
 #: How botocore words it, as far as near misses are looked for.
-_UNKNOWN = re.compile(r'.*: "(?P<found>[^"]*)", must be one of: (?P<known>.*)')
+_UNKNOWN = re.compile(
+    r'Unknown parameter in (?P<place>.*): "(?P<found>[^"]*)", must be one of: (?P<known>.*)'
+)
 
 
 @dataclass(frozen=True)
@@ -136,9 +138,7 @@ def _property_objections(
         )
     container = container_of(settings, defaults, platform)
     for line in _unknown_to_aws(container):
-        matched = _UNKNOWN.fullmatch(line)
-        near = did_you_mean(matched["found"], matched["known"].split(", ")) if matched else ""
-        yield Objection("batch", f"container_properties: {line}.{near}")
+        yield Objection("batch", f"container_properties: {_in_our_words(line)}")
 
 
 def _unknown_to_aws(container: Mapping[str, Any]) -> list[str]:
@@ -147,6 +147,17 @@ def _unknown_to_aws(container: Mapping[str, Any]) -> list[str]:
 
     report = ParamValidator().validate(container, _container_shape())
     return report.generate_report().splitlines() if report.has_errors() else []
+
+
+def _in_our_words(line: str) -> str:
+    """A line of botocore's; where it lists all names, those that come near are enough."""
+    matched = _UNKNOWN.fullmatch(line)
+    if matched is None:
+        return f"{line}."
+    near = did_you_mean(matched["found"], matched["known"].split(", "))
+    expected = "a name that AWS Batch knows" if near else f"one of {matched['known']}"
+    place = "" if matched["place"] == "input" else f" in {matched['place']}"
+    return f"found {matched['found']!r}{place}, expected {expected}.{near}"
 
 
 @lru_cache(maxsize=1)

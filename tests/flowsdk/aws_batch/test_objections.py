@@ -56,12 +56,16 @@ def test_everything_that_aws_does_not_know_is_named() -> None:
     }
     found = texts(StepSettings(container_properties=given))
     assert len(found) == 4
-    (unknown,) = (text for text in found if '"ulimit"' in text)
-    assert unknown.startswith("container_properties: Unknown parameter in input")
-    assert unknown.endswith("Did you mean 'ulimits'?")
-    assert any("linuxParameters" in text and "Did you mean 'maxSwap'" in text for text in found)
+    known = "expected a name that AWS Batch knows. Did you mean"
+    assert f"container_properties: found 'ulimit', {known} 'ulimits'?" in found
+    assert any(f"found 'maxSwapp' in linuxParameters, {known} 'maxSwap'" in text for text in found)
     assert any("Invalid type for parameter user, value: 7" in text for text in found)
     assert any('linuxParameters.tmpfs[0]: "size"' in text for text in found)
+
+
+def test_what_comes_near_nothing_gets_all_names() -> None:
+    (text,) = texts(StepSettings(container_properties={"colour": "red"}))
+    assert text.startswith("container_properties: found 'colour', expected one of image, ")
 
 
 def test_what_arguments_say_is_said_there() -> None:
@@ -145,4 +149,4 @@ def test_problems_are_at_the_decorators_that_ask() -> None:
         of_batch,
     ]
     assert [problem.step for problem in found] == ["start", "start", "end"]
-    assert "@batch (step 'start'): container_properties: Unknown parameter" in str(found[1])
+    assert "@batch (step 'start'): container_properties: found 'usr', expected" in str(found[1])
