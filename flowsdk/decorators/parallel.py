@@ -69,8 +69,8 @@ class PytorchParallel(Parallel):
     ``torchrun`` sets its own.
 
     Args:
-        master_port: Port of node 0. By default one that is computed from the run and the step, so
-            that two gangs on one machine seldom meet.
+        master_port: Port of node 0. By default one that is computed from the run, the step and the
+            control task, so that two gangs on one machine seldom meet.
     """
 
     name = "pytorch_parallel"
@@ -90,7 +90,7 @@ class PytorchParallel(Parallel):
 
     def variables(self, place: ParallelPlace) -> dict[str, str]:
         """Those of ``@parallel`` and of PyTorch."""
-        port = self.attributes["master_port"] or _port_for(current.run_id, current.step_name)
+        port = self.attributes["master_port"] or _port_for(place.control_task_id)
         return {
             **super().variables(place),
             "MASTER_ADDR": place.main_ip,
@@ -101,11 +101,12 @@ class PytorchParallel(Parallel):
         }
 
 
-def _port_for(run: str, step: str) -> int:
+def _port_for(control_task: str) -> int:
     """The same port on every node of a gang, below the range that systems assign by themselves."""
     import zlib
 
-    return 20000 + zlib.crc32(f"{run}/{step}".encode()) % 10000
+    gang = f"{current.run_id}/{current.step_name}/{control_task}"
+    return 20000 + zlib.crc32(gang.encode()) % 10000
 
 
 parallel = Parallel.decorate

@@ -23,6 +23,18 @@ from psycopg2.extras import register_default_json, register_default_jsonb
 from airflow_flowprovider.local.standalone import Standalone
 
 ROOT = Path(__file__).parents[2]
+#: Prints every task of a run with its artifacts.
+_READ = """
+import json
+from flowsdk import Run, namespace
+namespace(None)
+found = {{
+    f"{{step.id}}/{{task.id}}": {{artifact.id: artifact.sha for artifact in task}}
+    for step in Run("{pathspec}")
+    for task in step
+}}
+print(json.dumps(found))
+"""
 ENDED = {"success", "failed"}
 #: How many splits of a foreach this Airflow maps at most; the default is 1024.
 MAX_MAP_LENGTH = 6
@@ -200,6 +212,19 @@ class Airflow:
             **more,
         }  # fmt: skip
         return python(["-c", script], env)
+
+    def artifacts(self, flow: str, run: str) -> dict[str, dict[str, str]]:
+        """The artifacts of every task of a run, each as the digest of its content."""
+        script = _READ.format(pathspec=f"{flow}/{run}")
+        return dict(json.loads(self.read_with_client(script)))
+
+    def artifacts_locally(self, file: str, flow: str, folder: Path) -> dict[str, dict[str, str]]:
+        """The same of a laptop's run of a flow in ``dags/<file>``."""
+        root = "s3://flows/laptop"  # for @batch
+        self.run_locally(file, "--run-id-file", str(folder / "run"), root=root)
+        script = _READ.format(pathspec=f"{flow}/{(folder / 'run').read_text('utf-8')}")
+        aws = {k: v for k, v in self.standalone.env.items() if k.startswith("AWS_")}
+        return dict(json.loads(python(["-c", script], {**aws, "FLOWSDK_DATASTORE": root})))
 
     def run_locally(self, file: str, *arguments: str, root: str) -> str:
         """``python dags/<file> run …`` with the embedded AWS in its environment."""

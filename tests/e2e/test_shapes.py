@@ -2,34 +2,11 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
-from typing import Any
 
 import pytest
 
-from tests.e2e.support import Airflow, python
-
-#: Prints every task of a run with its artifacts.
-READ = """
-import json
-from flowsdk import Run, namespace
-namespace(None)
-found = {{
-    f"{{step.id}}/{{task.id}}": {{artifact.id: artifact.sha for artifact in task}}
-    for step in Run("{pathspec}")
-    for task in step
-}}
-print(json.dumps(found))
-"""
-
-
-def locally(airflow: Airflow, file: str, flow: str, folder: Path) -> dict[str, Any]:
-    root = "s3://flows/laptop"  # for @batch
-    airflow.run_locally(file, "--run-id-file", str(folder / "run"), root=root)
-    script = READ.format(pathspec=f"{flow}/{(folder / 'run').read_text('utf-8')}")
-    aws = {k: v for k, v in airflow.standalone.env.items() if k.startswith("AWS_")}
-    return dict(json.loads(python(["-c", script], {**aws, "FLOWSDK_DATASTORE": root})))
+from tests.e2e.support import Airflow
 
 
 @pytest.mark.timeout(900)
@@ -38,8 +15,8 @@ def test_switches_loops_and_foreaches_inside_foreaches(airflow: Airflow, tmp_pat
     assert airflow.wait("DeepFlow", run, 900) == "success", airflow.failures("DeepFlow", run)
     # Before the laptop submits some of its own.
     parts, letters = airflow.jobs("DeepFlow_part_"), airflow.jobs("DeepFlow_letter_")
-    found = json.loads(airflow.read_with_client(READ.format(pathspec=f"DeepFlow/{run}")))
-    expected = locally(airflow, "deep.py", "DeepFlow", tmp_path)
+    found = airflow.artifacts("DeepFlow", run)
+    expected = airflow.artifacts_locally("deep.py", "DeepFlow", tmp_path)
     assert sorted(found) == sorted(expected)
     # What @catch has kept holds a traceback, and the code lies elsewhere.
     assert found["letter/2"].pop("problem") != expected["letter/2"].pop("problem")

@@ -22,12 +22,14 @@ def test_the_nodes_of_a_gang_agree_on_a_port_that_depends_on_the_run(
 ) -> None:
     from flowsdk.current_task import current
 
-    def port(run: str, index: int) -> str:
+    def port(run: str, index: int, control: str = "0") -> str:
         monkeypatch.setattr(current, "_facts", {"run_id": run, "step_name": "train"})
-        return PytorchParallel().variables(ParallelPlace("10.0.0.1", 2, index, "0"))["MASTER_PORT"]
+        place = ParallelPlace("10.0.0.1", 2, index, control)
+        return PytorchParallel().variables(place)["MASTER_PORT"]
 
     assert port("r1", 0) == port("r1", 1)
     assert len({port(f"r{i}", 0) for i in range(20)}) > 10
+    assert port("r1", 0, "0-0") != port("r1", 0, "1-0"), "two gangs of a foreach"
 
 
 def test_a_task_outside_a_gang_is_told() -> None:
