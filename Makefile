@@ -7,6 +7,9 @@ BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 # What benchmarks compare with; kept apart, because nothing of ours may depend on it.
 RIVALS := metaflow==2.19.39 boto3
+# Where benchmarks run that need the Amazon provider's deferrable operators: aiobotocore wants a
+# botocore of its own.
+BENCH_AIRFLOW := .bench-venv-airflow
 
 .DEFAULT_GOAL := help
 .PHONY: help demo test lint fmt bench clean
@@ -35,13 +38,14 @@ fmt: $(STAMP)
 	$(BIN)/ruff check --fix-only .
 	$(BIN)/ruff format .
 
-bench: $(STAMP) $(BENCH_VENV)/.installed
+bench: $(STAMP) $(BENCH_VENV)/.installed $(BENCH_AIRFLOW)/.installed
 	@set -e; for script in benchmarks/bench_*.py; do \
-		echo "== $$script"; $(BIN)/python "$$script"; \
+		venv=$(VENV); ! grep -q aiobotocore "$$script" || venv=$(BENCH_AIRFLOW); \
+		echo "== $$script"; $$venv/bin/python "$$script"; \
 	done
 
 clean:
-	rm -rf $(VENV) $(BENCH_VENV) build dist htmlcov .coverage .coverage.*
+	rm -rf $(VENV) $(BENCH_VENV) $(BENCH_AIRFLOW) build dist htmlcov .coverage .coverage.*
 	rm -rf .flowsdk .flowprovider .hypothesis .import_linter_cache .mypy_cache .pytest_cache .ruff_cache
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
@@ -75,4 +79,11 @@ $(BENCH_VENV)/.installed: Makefile | $(STAMP)
 	$(BIN)/python -m venv --clear $(BENCH_VENV)
 	-$(BENCH_VENV)/bin/python -m pip install --quiet --disable-pip-version-check \
 		-c constraints.txt $(RIVALS)
+	@touch $@
+
+$(BENCH_AIRFLOW)/.installed: pyproject.toml constraints.txt Makefile | $(STAMP)
+	$(BIN)/python -m venv --clear $(BENCH_AIRFLOW)
+	grep -v '^boto' constraints.txt >$(BENCH_AIRFLOW)/constraints.txt
+	-$(BIN)/uv pip install --quiet --python $(BENCH_AIRFLOW)/bin/python \
+		-c $(BENCH_AIRFLOW)/constraints.txt -e '.[airflow,local]' 'aiobotocore>=2.21'
 	@touch $@
