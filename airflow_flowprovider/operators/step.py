@@ -37,6 +37,7 @@ from airflow_flowprovider.operators.parents import Parents
 from airflow_flowprovider.operators.progress import Progress
 from airflow_flowprovider.operators.reuse import Resumption
 from airflow_flowprovider.operators.runs import facts, read_run, start_run
+from airflow_flowprovider.operators.wanted import is_tried_again, is_wanted
 from airflow_flowprovider.operators.watching import JobWatch
 from airflow_flowprovider.project import deployed_name
 from airflow_flowprovider.records import push_tags
@@ -153,7 +154,7 @@ class FlowStepOperator(BaseOperator):
 
     def execute(self, context: Context) -> list[int] | None:
         """Launch the jobs of the task instance and wait for them, here or in a trigger."""
-        return self._guarded(lambda: self._launch_and_wait(context))
+        return self._guarded(context, lambda: self._launch_and_wait(context))
 
     def resume(self, context: Context, event: Mapping[str, Any]) -> list[int] | None:
         """Go on with the task instance whose jobs a trigger has awaited.
@@ -163,13 +164,13 @@ class FlowStepOperator(BaseOperator):
             event: Of the trigger. It says all that is needed: ``dag.test`` drops what a deferral
                 leaves for the method that takes it up.
         """
-        return self._guarded(lambda: self._take_up(context, event))
+        return self._guarded(context, lambda: self._take_up(context, event))
 
     def on_kill(self) -> None:
-        """Airflow wants the task to end.
+        """Airflow wants the process to end.
 
         Called in the middle of whatever ``execute`` is doing, which afterwards simply goes on: so
-        only a note is taken, which makes ``execute`` end the job and raise. A task whose execution
+        only a note is taken, which makes ``execute`` raise and see to the job. A task whose execution
         has timed out has left ``execute`` already.
         """
         self._killed = True
@@ -178,14 +179,17 @@ class FlowStepOperator(BaseOperator):
 
     # -- the parts
 
-    def _guarded(self, work: Callable[[], list[int] | None]) -> list[int] | None:
+    def _guarded(self, context: Context, work: Callable[[], list[int] | None]) -> list[int] | None:
         """Do the work so that a task that Airflow wants to end never turns green."""
         self._executing = True
         try:
             indices = work()
             self._check_killed()
         except Interrupted:
-            self._terminate()
+            if is_tried_again(context["ti"]):
+                self.log.info("The next try takes up what is left of the jobs")
+            else:
+                self._terminate()
             raise
         finally:
             self._executing = False
@@ -194,8 +198,8 @@ class FlowStepOperator(BaseOperator):
     def _check_killed(self) -> None:
         if self._killed:
             raise Interrupted(
-                f"Airflow asked for the end of this task: it was cleared, marked or timed out, or its "
-                f"worker is shutting down. Batch jobs {', '.join(self._job_ids) or '(none)'} are told to stop."
+                f"Airflow asked for the end of this process: its task was cleared or marked, or its "
+                f"worker is shutting down. Its Batch jobs: {', '.join(self._job_ids) or '(none)'}."
             )
 
     def _check_wanted(self, ti: Any) -> None:
@@ -204,14 +208,7 @@ class FlowStepOperator(BaseOperator):
         Its worker learns that at the next heartbeat, by SIGTERM. A task that defers before would
         leave a job behind that nobody waits for: Airflow refuses the deferral without telling it.
         """
-        states = ti.get_task_states(
-            dag_id=ti.dag_id,
-            task_ids=[ti.task_id],
-            run_ids=[ti.run_id],
-            map_index=ti.map_index,
-        )
-        found = [str(state) for state in states.get(ti.run_id, {}).values()]
-        self._killed |= bool(found) and found != ["running"]
+        self._killed |= not is_wanted(ti)
         self._check_killed()
 
     def _launch_and_wait(self, context: Context) -> list[int] | None:

@@ -5,6 +5,8 @@ from typing import Any
 
 import pytest
 from airflow.sdk import Asset
+from airflow.sdk.exceptions import AirflowRuntimeError, ErrorType
+from airflow.sdk.execution_time.comms import ErrorResponse
 
 from airflow_flowprovider.config import ProviderConfig
 from airflow_flowprovider.links import JOB_KEY
@@ -223,13 +225,47 @@ def kill_when(driver: Driver, operator: FlowStepOperator, monkeypatch: pytest.Mo
     monkeypatch.setattr(watching.time, "sleep", sleep)
 
 
-def test_sigterm_ends_the_job_and_the_task(driver: Driver, monkeypatch: pytest.MonkeyPatch) -> None:
-    operator = driver.operator("start")
+@pytest.mark.parametrize(
+    ("state", "try_number", "ended"),
+    [
+        ("failed", 1, True),
+        ("success", 1, True),
+        ("restarting", 1, True),  # cleared
+        (None, 1, True),  # its run is deleted
+        ("running", 1, False),  # the worker shuts down
+        ("deferred", 1, False),  # it was taken for dead, and the next try is under way
+        ("running", 3, True),  # there will be no other
+    ],
+)
+def test_sigterm_ends_the_job_unless_another_try_takes_it_up(
+    driver: Driver,
+    monkeypatch: pytest.MonkeyPatch,
+    state: str | None,
+    try_number: int,
+    ended: bool,
+) -> None:
+    operator, ti = driver.operator("start"), driver.ti("start", try_number=try_number)
+    states = {} if state is None else {ti.run_id: {"start": state}}
+    monkeypatch.setattr(ti, "get_task_states", lambda **_: states)
     kill_when(driver, operator, monkeypatch)
-    with pytest.raises(Interrupted, match="Batch jobs job-0 are told to stop"):
-        driver.execute(driver.ti("start"), operator)
-    assert driver.fake.jobs["job-0"]["isTerminated"]
-    assert driver.fake.calls["TerminateJob"] == 1
+    with pytest.raises(Interrupted, match="Its Batch jobs: job-0"):
+        driver.execute(ti, operator)
+    assert driver.fake.calls["TerminateJob"] == ended
+
+
+def test_sigterm_while_the_api_server_is_away(
+    driver: Driver, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    operator, ti = driver.operator("start"), driver.ti("start")
+
+    def refuse(**_: Any) -> None:
+        raise AirflowRuntimeError(ErrorResponse(error=ErrorType.API_SERVER_ERROR))
+
+    monkeypatch.setattr(ti, "get_task_states", refuse)
+    kill_when(driver, operator, monkeypatch)
+    with pytest.raises(Interrupted):
+        driver.execute(ti, operator)
+    assert driver.fake.calls["TerminateJob"] == 0
 
 
 def test_sigterm_never_turns_a_task_green(driver: Driver, monkeypatch: pytest.MonkeyPatch) -> None:
