@@ -65,22 +65,22 @@ def frames_of(
     return frames
 
 
-def gang_facts(foreach: Sequence[ForeachFrame], main_ip: str = "127.0.0.1") -> dict[str, Any]:
+def gang_facts(foreach: Sequence[ForeachFrame]) -> dict[str, Any]:
     """What a task of a gang has to know of it, as the fact ``parallel``; nothing for other tasks.
 
     The tasks of a gang are the splits of a foreach over nothing in particular: the frame has no
-    values, and the first task, the control task, is the one that the others find at ``main_ip``.
+    values, and the first task, the control task, is the one that the others find at ``main_ip``. That
+    is this machine's; where it is another a job knows (:mod:`flowsdk.runtime.gang`).
 
     Args:
         foreach: The foreach levels around the task.
-        main_ip: Address of the machine that the control task is on.
     """
     if not foreach or foreach[-1].values:
         return {}
     *outer, frame = foreach
     return {
         "parallel": {
-            "main_ip": main_ip,
+            "main_ip": "127.0.0.1",
             "num_nodes": frame.count,
             "node_index": frame.index,
             "control_task_id": task_id([*outer, replace(frame, index=0)]),

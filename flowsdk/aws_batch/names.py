@@ -47,9 +47,28 @@ def job_prefix(flow: str, run: str, step: str, task: str, generation: int = 0) -
     return f"{task_prefix(flow, run, step, task)}g{generation}-"
 
 
-def job_name(flow: str, run: str, step: str, task: str, attempt: int, generation: int = 0) -> str:
-    """The name of the job of one attempt; see :func:`job_prefix`."""
-    return f"{job_prefix(flow, run, step, task, generation)}{attempt}"
+def job_name(
+    flow: str,
+    run: str,
+    step: str,
+    task: str,
+    attempt: int,
+    generation: int = 0,
+    place: tuple[int, int] = (0, 0),
+) -> str:
+    """The name of the job of one attempt; see :func:`job_prefix`.
+
+    Args:
+        flow: Name of the flow.
+        run: Run id.
+        step: Name of the step.
+        task: Task id, or what stands for that of several tasks.
+        attempt: 0-based.
+        generation: Of the task.
+        place: Of one of several jobs of an attempt, its round and its part.
+    """
+    name = f"{job_prefix(flow, run, step, task, generation)}{attempt}"
+    return f"{name}-{place[0]}-{place[1]}" if any(place) else name
 
 
 def numbers_of(name: str, prefix: str) -> tuple[int, ...] | None:

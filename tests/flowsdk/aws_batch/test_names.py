@@ -29,7 +29,9 @@ def test_names_of_a_generation_share_their_prefix_and_no_others() -> None:
 
 def test_jobs_of_one_task_instance_are_told_apart() -> None:
     prefix = job_prefix("MyFlow", RUN, "train", "0", 1)
-    assert numbers_of(prefix + "2-1-3", prefix) == (2, 1, 3)
+    name = job_name("MyFlow", RUN, "train", "0", 2, 1, (1, 3))
+    assert name == prefix + "2-1-3"
+    assert numbers_of(name, prefix) == (2, 1, 3)
 
 
 @pytest.mark.parametrize(
