@@ -17,7 +17,7 @@ from airflow_flowprovider.records import TaskInstance
 from flowsdk.aws_batch.definition import BatchDefaults
 from flowsdk.aws_batch.jobs import BatchJobs
 from flowsdk.aws_batch.launching import in_jobs, is_gang, node_id, submit_tasks
-from flowsdk.aws_batch.names import job_prefix, numbers_of, task_prefix
+from flowsdk.aws_batch.names import job_name, job_prefix, numbers_of, task_prefix
 from flowsdk.aws_batch.state import JobState
 from flowsdk.datastore import FlowDatastore
 from flowsdk.decorators.settings import StepSettings
@@ -190,8 +190,8 @@ class Launcher:
 
     def _parts(
         self, progress: Progress, pending: Sequence[Unit], round_number: int
-    ) -> Iterator[tuple[Sequence[TaskSpec], str, StepSettings, str]]:
-        """The jobs to submit: specs and where they lie, what the step asks for, the end of its name."""
+    ) -> Iterator[tuple[Sequence[TaskSpec], str, StepSettings, tuple[int, int]]]:
+        """The jobs to submit: specs, where they lie, what they ask for, and which job of the try it is."""
         attempt = self._tries.attempt
         pending = [unit for unit in pending if not (unit.failed and unit.failed.attempt == attempt)]
         if not pending:
@@ -203,7 +203,7 @@ class Launcher:
         if is_plain(progress):
             self._store.write_spec(specs[0])
             uri = self._store.spec_uri(specs[0].run, ref)
-            yield specs, uri, settings, _suffix(round_number, 0)
+            yield specs, uri, settings, (round_number, 0)
             return
         # Never another's object: arrays that are out read theirs by position.
         while not self._begun and not self._store.write_specs(self._set_name(round_number), specs):
@@ -212,18 +212,18 @@ class Launcher:
         uri = self._store.specs_uri(specs[0].run, self._set_name(round_number), ref)
         for number, part in enumerate(in_jobs(specs)):
             own = specs[part.start : part.stop]
-            yield own, f"{uri}#{part.start}", settings, _suffix(round_number, number)
+            yield own, f"{uri}#{part.start}", settings, (round_number, number)
 
     def _submit(
         self,
         specs: Sequence[TaskSpec],
         uri: str,
         settings: StepSettings,
-        suffix: str,
+        place: tuple[int, int],
     ) -> Job:
-        spec = specs[0]
-        prefix = job_prefix(spec.flow, spec.run, spec.step, self._part, self._tries.generation)
-        name = f"{prefix}{self._tries.attempt}{suffix}"
+        spec, tries = specs[0], self._tries
+        identity = (spec.flow, spec.run, spec.step, self._part)
+        name = job_name(*identity, tries.attempt, tries.generation, place)
         job_id = submit_tasks(self._jobs, specs, uri, name, settings, self._defaults)
         return Job(job_id, uri, len(specs), is_gang(specs))
 
@@ -307,11 +307,6 @@ def _is_awaited(spec: TaskSpec, todo: Mapping[str, Unit]) -> bool:
     """Whether what becomes of a task that a job is at work on is still to come, and wanted."""
     unit = todo.get(spec.task)
     return unit is not None and not (unit.failed and unit.failed.attempt == spec.attempt)
-
-
-def _suffix(round_number: int, number: int) -> str:
-    """What tells the jobs of a try apart; see :mod:`flowsdk.aws_batch.names`."""
-    return f"-{round_number}-{number}" if round_number or number else ""
 
 
 def is_plain(progress: Progress) -> bool:
