@@ -217,14 +217,22 @@ class BatchLauncher:
         if not self._out or now - self._described_at < _DESCRIBE_SECONDS:
             return
         self._described_at = now
-        states = self._jobs.describe(self._out)
-        for job_id, job in list(self._out.items()):
-            state = states.get(job_id)
+        # Of a gang the job as a whole: nodes are there only while it runs.
+        states = self._jobs.describe(job.gang or job_id for job_id, job in self._out.items())
+        ended = {}
+        for job_id, job in self._out.items():
+            state = states.get(job.gang or job_id)
             if state is None and now - job.submitted_at > _UNKNOWN_SECONDS:
                 state = JobState(job_id)
             if state is not None and state.finished:
-                self._explain(job, state)
-                yield self._end(job_id, settle(self._store, job.spec, state))
+                ended[job_id] = state
+        nodes = self._jobs.describe(job_id for job_id in ended if self._out[job_id].gang)
+        for job_id, state in ended.items():
+            own = nodes.get(job_id, replace(state, id=job_id))
+            if own.finished:  # a node may take a moment to end after the main one
+                self._explain(self._out[job_id], own)
+                result = settle(self._store, self._out[job_id].spec, own)
+                yield self._end(job_id, result)
 
     def _end(self, job_id: str, result: TaskResult) -> tuple[_Job, TaskResult]:
         """The log is complete when the result is there: read the rest, and forget the job."""

@@ -223,14 +223,27 @@ def test_a_node_that_dies_fails_by_what_aws_says_of_it(
     for spec in gang[:2]:
         succeed(store, spec)
     reason = "OutOfMemoryError: Container killed due to memory usage"
-    fake.jobs["job-0#2"] = {
-        "jobId": "job-0#2",
-        "status": "FAILED",
-        "container": {"exitCode": 137, "reason": reason},
-    }
+    node = {"jobId": "job-0#2", "status": "RUNNING"}
+    fake.jobs["job-0#2"] = node
+    fake.change("job-0", "FAILED", statusReason="Essential container in task exited")
+    assert launcher.poll(0.01) == []  # it is just being stopped
+    node |= {"status": "FAILED", "container": {"exitCode": 137, "reason": reason}}
     failed, *_ = launcher.poll(0.01)
     assert failed.error
     assert (failed.task, failed.error.type) == ("2", "flowsdk.aws_batch.OutOfMemory")
+
+
+def test_nodes_that_never_were_fail_by_what_aws_says_of_their_job(
+    fake: FakeBatch, launcher: BatchLauncher, gang: list[TaskSpec], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    launcher.launch(gang, StepSettings())
+    monkeypatch.setattr(module, "_UNKNOWN_SECONDS", -1.0)
+    assert launcher.poll(0.01) == []  # it waits for hosts, and has no nodes yet
+    fake.change("job-0", "FAILED", container={"reason": "CannotPullContainerError: no such image"})
+    results = launcher.poll(0.01)
+    assert [result.task for result in results] == ["0", "1", "2"]
+    assert {r.error and r.error.type for r in results} == {"flowsdk.aws_batch.CannotPullContainer"}
+    assert results[2].batch_job == "job-0#2"
 
 
 @pytest.mark.parametrize("how", ["cancel", "stop"])
