@@ -99,6 +99,7 @@ def test_fargate_is_told_from_the_queue() -> None:
         cpu=3,
         memory_mib=100,
         gpu=1,
+        gang=True,
         privileged=True,
         host_volumes=("/data",),
         container_properties={"ulimits": [{"name": "core", "hardLimit": 0, "softLimit": 0}]},
@@ -106,6 +107,7 @@ def test_fargate_is_told_from_the_queue() -> None:
     found = texts(settings)
     assert [text.partition(",")[0] for text in found] == [
         "found cpu=3 and memory=100",
+        "found a gang",
         "found gpu=1",
         "found privileged",
         "found ulimits",
