@@ -19,7 +19,7 @@ from flowsdk.aws_batch.jobs import BatchJobs
 from flowsdk.aws_batch.launching import in_jobs, is_gang, node_id, submit_tasks
 from flowsdk.aws_batch.names import job_name, job_prefix, numbers_of, task_prefix
 from flowsdk.aws_batch.state import JobState
-from flowsdk.datastore import FlowDatastore
+from flowsdk.datastore import FlowDatastore, keys
 from flowsdk.decorators.settings import StepSettings
 from flowsdk.exception import BatchError
 from flowsdk.planning import PLAIN_TASK
@@ -236,7 +236,7 @@ class Launcher:
         return self._begun
 
     def _set_name(self, round_number: int) -> str:
-        return f"{self._part}.{round_number}"
+        return keys.set_name(self._part, self._tries.generation, round_number)
 
     @property
     def _queue(self) -> str | None:

@@ -134,7 +134,7 @@ class AirflowMetadata(MetadataProvider):
             infos = steps[step].values()
             began = [
                 *(info.started_at for info in infos),
-                *(entry.record.started_at for entry in sets.get(step, ())),
+                *(entry.started_at for entry in sets.get(step, ())),
             ]
             return (min(time or "~" for time in began), step)
 
@@ -163,12 +163,11 @@ class AirflowMetadata(MetadataProvider):
     def _tasks(self, flow: str, run: str, step: str) -> Mapping[str, TaskInfo]:
         snapshot = self._snapshots.of(flow, run)
         alone, sets = snapshot.steps.get(step, {}), snapshot.sets.get(step)
-        if not sets:
+        if not sets or not (snapshot.root or os.environ.get("FLOWSDK_DATASTORE")):
             return alone
         if self._latest and self._latest[0] is snapshot and self._latest[1] == step:
             return self._latest[2]
-        # What is known of a task by itself is better than what was found beside others.
-        tasks = {**tasks_of_sets(sets, self.store(flow, run)), **alone}
+        tasks = tasks_of_sets(run, step, alone, sets, self.store(flow, run))
         self._latest = (snapshot, step, tasks)
         return tasks
 

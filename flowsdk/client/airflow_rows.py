@@ -59,20 +59,24 @@ class Rows:
 
 @dataclass(frozen=True)
 class TaskSet:
-    """A task instance that stands for several tasks.
+    """A task instance that stands for several tasks, or may.
 
     Attributes:
-        record: The newest that it has left.
+        part: Its name within the step.
         running: Whether it runs (again).
+        record: What it has left; None if nothing, and then it may be one task after all.
+        started_at: When.
     """
 
-    record: TaskRecord
+    part: str
     running: bool
+    record: TaskRecord | None
+    started_at: str | None
 
     @property
     def outcome(self) -> str | None:
         """Where it says how its tasks ended; None if not all have succeeded, or some run again."""
-        return None if self.running else self.record.outcome
+        return None if self.running or self.record is None else self.record.outcome
 
 
 @dataclass(frozen=True)
@@ -84,7 +88,8 @@ class Snapshot:
         root: URI of the run's datastore, or None while no task has a record.
         flow: What the flow is called there; a DAG in a project has a longer name. None likewise.
         tags: Its tags, or None while nothing says them.
-        sets: Step → task instances that stand for several tasks, which ``steps`` has not.
+        sets: Step → task instances that stand for several tasks, which ``steps`` has not, or may, of
+            which it has what they are if they do not.
     """
 
     steps: Mapping[str, Mapping[str, TaskInfo]]
@@ -122,11 +127,14 @@ def snapshot_of(run: str, instances: Iterable[Mapping[str, Any]], rows: Rows) ->
     for instance in instances:
         record = records.get((instance["task_id"], instance["map_index"]))
         info = _task_info(instance, record)
-        if info and record and record.count > 1:
-            steps.setdefault(info.step, {})
-            sets.setdefault(info.step, []).append(TaskSet(record, info.status == "running"))
-        elif info:
-            steps.setdefault(info.step, {})[info.task] = info
+        if info is None:
+            continue
+        tasks = steps.setdefault(info.step, {})
+        if record is None or record.count > 1:
+            entry = TaskSet(_part(instance), info.status == "running", record, info.started_at)
+            sets.setdefault(info.step, []).append(entry)
+        if record is None or record.count == 1:
+            tasks[info.task] = info
     return Snapshot(
         steps,
         root=keys.root_of(any_record.result, any_record.flow) if any_record else None,
@@ -136,19 +144,39 @@ def snapshot_of(run: str, instances: Iterable[Mapping[str, Any]], rows: Rows) ->
     )
 
 
-def tasks_of_sets(sets: Sequence[TaskSet], store: FlowDatastore) -> dict[str, TaskInfo]:
-    """The tasks that records of several tasks of a step stand for, by task id.
+def tasks_of_sets(
+    run: str,
+    step: str,
+    alone: Mapping[str, TaskInfo],
+    sets: Sequence[TaskSet],
+    store: FlowDatastore,
+) -> dict[str, TaskInfo]:
+    """All tasks of a step, by task id.
 
     Args:
-        sets: What the snapshot of the run has of the step.
+        run: Run id.
+        step: Name of the step.
+        alone: The snapshot's tasks of the step.
+        sets: What else it has of the step.
         store: Where the records lead.
     """
     found: dict[str, TaskInfo] = {}
     unsettled = [entry for entry in sets if entry.outcome is None]
     if unsettled:  # what each of their tasks has left must be looked up, and lies with all others
-        found |= _left_by(unsettled, store)
-    settled = [(entry.record, entry.outcome) for entry in sets if entry.outcome is not None]
+        generations = store.set_generations(run, step)
+        # One that has left nothing may be one task; several were launched together.
+        unsettled = [entry for entry in unsettled if entry.record or entry.part in generations]
+    if unsettled:
+        since = min(generations.get(entry.part, 0) for entry in unsettled)
+        running = any(entry.running for entry in unsettled)
+        found |= _left_by(run, step, since, running, store)
+    # What is known of a task by itself is better than what was found beside others.
+    several = {entry.part for entry in unsettled if entry.record is None}
+    found |= {task: info for task, info in alone.items() if task not in several}
+    settled = ((entry.record, entry.outcome) for entry in sets)
     for record, outcome in settled:
+        if record is None or outcome is None:
+            continue
         for task in store.read_set_outcome(outcome).outcomes:
             found[task.ref.task] = TaskInfo(
                 step=task.ref.step,
@@ -163,12 +191,16 @@ def tasks_of_sets(sets: Sequence[TaskSet], store: FlowDatastore) -> dict[str, Ta
     return found
 
 
-def _left_by(sets: Sequence[TaskSet], store: FlowDatastore) -> dict[str, TaskInfo]:
-    """The newest attempt of each task of a step; without a result it runs, if any of them do."""
-    run, step = sets[0].record.run, sets[0].record.step
+def _left_by(
+    run: str, step: str, since: int, running: bool, store: FlowDatastore
+) -> dict[str, TaskInfo]:
+    """The newest attempt of each task of a step; without a result it runs, if any of them do.
+
+    A task whose attempts all come before ``since`` was one before its step was cleared, and is none now.
+    """
     attempts = store.attempts(run, step).get(step, {})
-    newest = [refs[-1] for refs in attempts.values()]
-    otherwise: State = "running" if any(entry.running for entry in sets) else "failed"
+    newest = [refs[-1] for refs in attempts.values() if refs[-1].attempt >= since]
+    otherwise: State = "running" if running else "failed"
     return {
         ref.task: TaskInfo.of(result)
         if result
@@ -196,6 +228,12 @@ def _where(key: str, row: Mapping[str, Any]) -> str:
     return f"{key} of task {row['task_id']}, map index {row['map_index']}"
 
 
+def _part(instance: Mapping[str, Any]) -> str:
+    """The name of a task instance within its step; of one task, the task's id."""
+    index = instance["map_index"]
+    return PLAIN_TASK if index < 0 else str(index)
+
+
 def _task_info(instance: Mapping[str, Any], record: TaskRecord | None) -> TaskInfo | None:
     """The task that an instance is, or None while it has not been started."""
     status = _TASK_STATES.get(instance["state"] or "")
@@ -204,10 +242,9 @@ def _task_info(instance: Mapping[str, Any], record: TaskRecord | None) -> TaskIn
     if status is None:
         return None
     if record is None or (status == "running" and record.attempt < instance["try_number"] - 1):
-        index = instance["map_index"]
         return TaskInfo(
             step=instance["task_id"],
-            task=PLAIN_TASK if index < 0 else str(index),
+            task=_part(instance),
             attempt=max(0, instance["try_number"] - 1),
             status=status,
             started_at=instance["start_date"],

@@ -11,8 +11,9 @@
                                              /cards/<n>-<type>-<id>-<hash>.html   cards
                                              /alive.txt    written again and again by a node of a gang
                                              /result.json  TaskResult: the commit marker, last, once
-    <flow>/sets/<run>/<step>/<part>/<attempt>/specs    TaskSpecs of tasks that are launched together
-                                             /outcome  SetOutcome, when all of them have succeeded
+    <flow>/sets/<run>/<step>/<part>.<generation>.<round>/<attempt>/specs
+                                                       TaskSpecs of tasks that are launched together
+    <flow>/sets/<run>/<step>/<part>/<attempt>/outcome  SetOutcome, when all of them have succeeded
 
 ``<flow>`` is the flow's name, ``project.branch.Flow`` where it is deployed in a project, and
 ``<class>`` the last part of that: branches have their runs apart and share what is content-addressed,
@@ -143,13 +144,35 @@ def task_sets(flow: str, run_id: str) -> str:
     return f"{component(flow)}/sets/{component(run_id)}/"
 
 
+def step_sets(flow: str, run_id: str, step_name: str) -> str:
+    """Prefix of the same of one step; what follows is a :func:`set_name`, or a part of the step."""
+    return f"{task_sets(flow, run_id)}{component(step_name)}/"
+
+
+def set_name(part: str, generation: int, round_number: int) -> str:
+    """Name of tasks that are launched together among those of a step.
+
+    Args:
+        part: Of the task instance within its step.
+        generation: The first attempt since that was last cleared.
+        round_number: How often something was launched before in the same try.
+    """
+    return f"{part}.{generation}.{round_number}"
+
+
+def generation_of(key_component: str) -> tuple[str, int] | None:
+    """The part and the generation that a :func:`set_name` says; None if it is none."""
+    part, *numbers = key_component.split(".")
+    return (part, int(numbers[0])) if len(numbers) == 2 else None
+
+
 def set_specs(flow: str, run_id: str, part: str, ref: TaskRef) -> str:
     """The TaskSpecs of tasks that are launched together.
 
     Args:
         flow: Name of the flow.
         run_id: Of the run.
-        part: Name of these tasks among those of the step and attempt.
+        part: Name of these tasks among those of the step and attempt, a :func:`set_name`.
         ref: Says which step and attempt.
     """
     return f"{_task_set(flow, run_id, part, ref)}/specs"
@@ -170,7 +193,7 @@ def root_of(uri: str, flow: str) -> str:
 
 
 def _task_set(flow: str, run_id: str, part: str, ref: TaskRef) -> str:
-    return f"{task_sets(flow, run_id)}{component(ref.step)}/{component(part)}/{ref.attempt}"
+    return f"{step_sets(flow, run_id, ref.step)}{component(part)}/{ref.attempt}"
 
 
 def log_chunk(flow: str, run_id: str, ref: TaskRef, number: int) -> str:

@@ -127,6 +127,14 @@ class FlowDatastore:
         """What :meth:`write_specs` has stored at ``uri``."""
         return unpack_specs(self.storage.read(self._key_at(uri)))
 
+    def set_generations(self, run: str, step: str) -> dict[str, int]:
+        """The newest generation of every part of a step whose tasks were launched together."""
+        names = self.storage.children(keys.step_sets(self.flow, run, step))
+        found: dict[str, int] = {}
+        for part, generation in filter(None, map(keys.generation_of, names)):
+            found[part] = max(generation, found.get(part, 0))
+        return found
+
     def write_set_outcome(self, part: str, attempt: int, outcome: SetOutcome) -> str:
         """Store how the tasks of a task instance have ended; the URI of the object."""
         ref = TaskRef(outcome.step, part, attempt)

@@ -220,7 +220,7 @@ def test_several_tasks_are_one_array_and_one_object(
     fake: FakeBatch, worker: Worker, store: FlowDatastore
 ) -> None:
     (job,) = worker.launch(FIRST, FIVE)
-    assert job == Job("job-0", store.specs_uri(RUN, "0.0", TaskRef("join", "0", 0)) + "#0", 5)
+    assert job == Job("job-0", store.specs_uri(RUN, "0.0.0", TaskRef("join", "0", 0)) + "#0", 5)
     assert tasks_of(store, [job]) == ["0", "1", "2", "3", "4"]
     request = fake.jobs["job-0"]["request"]
     assert request["arrayProperties"] == {"size": 5}
@@ -266,9 +266,9 @@ def test_arrays_that_are_out_keep_the_object_they_read(
     fake: FakeBatch, worker: Worker, store: FlowDatastore
 ) -> None:
     """A worker has died between writing and submitting; part of the tasks is done by then."""
-    store.write_specs("0.0", [replace(worker.spec(task=str(n)), retry_count=7) for n in range(5)])
+    store.write_specs("0.0.0", [replace(worker.spec(task=str(n)), retry_count=7) for n in range(5)])
     (job,) = worker.launch(FIRST, FIVE)
-    assert job.specs.endswith("/0.1/0/specs#0")
+    assert job.specs.endswith("/0.0.1/0/specs#0")
     assert {spec.retry_count for spec in job.tasks(store)} == {0}
 
 

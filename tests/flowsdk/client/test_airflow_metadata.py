@@ -195,6 +195,44 @@ def test_a_task_of_many_that_has_left_no_result(
         store.storage.delete([keys.spec(FLOW, GOOD, again.ref)])
 
 
+def specs_of_a_set(store: FlowDatastore, generation: int, tasks: str) -> None:
+    """What a try leaves that launches tasks together, in a generation's first."""
+    specs = [
+        replace(store.read_spec(GOOD, TaskRef("greet", task, int(task == "1"))), attempt=generation)
+        for task in tasks
+    ]
+    store.write_specs(keys.set_name("0", generation, 0), specs)
+    for spec in specs:
+        store.write_spec(spec)
+
+
+@pytest.fixture
+def clean(root: str) -> Iterator[FlowDatastore]:
+    """The datastore, which is afterwards as it was before."""
+    store = store_at(root, FLOW)
+    before = set(store.storage.keys(""))
+    yield store
+    store.storage.delete([key for key in store.storage.keys("") if key not in before])
+
+
+@pytest.mark.parametrize(("state", "finished"), [("deferred", False), ("failed", True)])
+def test_tasks_that_were_launched_together_and_of_which_nothing_is_told_yet(
+    airflow: FakeAirflow, root: str, clean: FlowDatastore, state: str, finished: bool
+) -> None:
+    one_set(airflow, root, state, 4, whole=False)
+    del airflow.records[GOOD, "greet", -1]
+    step = Run(f"{FLOW}/{GOOD}")["greet"]
+    # As long as nothing says more, it is one task.
+    assert [(task.id, task.current_attempt) for task in step] == [("0", 3)]
+    # Of three, which ran before the task was cleared, two are left.
+    specs_of_a_set(clean, 0, "012")
+    specs_of_a_set(clean, 3, "01")
+    current_provider()._snapshots.forget(FLOW, GOOD)  # type: ignore[attr-defined]
+    tasks = list(Run(f"{FLOW}/{GOOD}")["greet"])
+    assert [(task.id, task.current_attempt) for task in tasks] == [("1", 3), ("0", 3)]
+    assert [task.finished for task in tasks] == [finished] * 2
+
+
 def test_a_run_that_succeeded(airflow: FakeAirflow) -> None:
     run = Run(f"{FLOW}/{GOOD}")
     assert (run.status, run.successful, run.finished) == ("succeeded", True, True)
