@@ -167,8 +167,7 @@ def _container_shape() -> Any:
 
     # Not through a session: that would read the user's AWS configuration, which may be broken.
     model = ServiceModel(Loader().load_service_model("batch", "service-2"), "batch")
-    request = model.operation_model("RegisterJobDefinition").input_shape
-    return request.members["containerProperties"]
+    return model.shape_for("ContainerProperties")
 
 
 def _fargate_objections(settings: StepSettings, defaults: BatchDefaults) -> Iterator[Objection]:
