@@ -29,6 +29,7 @@ __all__ = [
     "CronDataIntervalTimetable",
     "CronTriggerTimetable",
     "has_listeners",
+    "label_message",
     "retry_policy",
     "triggers_push_xcoms",
 ]
@@ -41,6 +42,15 @@ def has_listeners() -> bool:
     except ImportError:  # before the Task SDK had its own
         from airflow.listeners.listener import get_listener_manager
     return bool(get_listener_manager().has_listeners)
+
+
+def label_message(label: str) -> Any:
+    """What tells the supervisor a mapped task's name before its end; None where it cannot hear it."""
+    try:
+        from airflow.sdk.execution_time.comms import SetRenderedMapIndex
+    except ImportError:  # before Airflow 3.2
+        return None
+    return SetRenderedMapIndex(rendered_map_index=label)
 
 
 def triggers_push_xcoms() -> bool:

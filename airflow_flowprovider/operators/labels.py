@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
+from airflow_flowprovider.compat import label_message
 from flowsdk.succession import Planned
 
 #: Context variable that ``map_index_template`` renders: ``{{ flow_split_label }}``.
@@ -32,12 +33,10 @@ def set_label(context: Any, label: str) -> None:
 
 
 def _send(ti: Any, label: str) -> None:
-    try:
-        from airflow.sdk.execution_time import task_runner
-        from airflow.sdk.execution_time.comms import SetRenderedMapIndex
-    except ImportError:  # an Airflow without early labels: the label comes when the task ends
-        return
+    from airflow.sdk.execution_time import task_runner
+
+    message = label_message(label)
     supervisor = getattr(task_runner, "SUPERVISOR_COMMS", None)
-    if supervisor is not None and ti.task.map_index_template:
+    if message is not None and supervisor is not None and ti.task.map_index_template:
         ti.rendered_map_index = label
-        supervisor.send(msg=SetRenderedMapIndex(rendered_map_index=label))
+        supervisor.send(msg=message)

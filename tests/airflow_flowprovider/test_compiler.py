@@ -14,6 +14,7 @@ from airflow_flowprovider.operators.step import FlowStepOperator
 from flowsdk import FlowSpec, Parameter, environment, retry, schedule, step
 from flowsdk.exception import FlowLintError, UsageError
 from tests.airflow_flowprovider.dagfiles import DagFile
+from tests.airflow_flowprovider.moved import cron
 
 
 @schedule(cron="30 6 * * 1-5", timezone="Europe/Berlin")
@@ -108,7 +109,7 @@ def test_the_dag_says_what_the_flow_says(dag: DAG) -> None:
     assert dag.get_task("one").doc_md is None
     assert dag.tags == {"flow"}
     assert dag.catchup is False
-    assert dag.timetable.expression == "30 6 * * 1-5"
+    assert cron(dag.timetable) == "30 6 * * 1-5"
     assert str(dag.timetable.timezone) == "Europe/Berlin"
     assert dag.params.get_param("size").schema["minimum"] == 1
 

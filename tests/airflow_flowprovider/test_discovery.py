@@ -10,6 +10,7 @@ from airflow.sdk.definitions._internal.contextmanager import DagContext
 
 from airflow_flowprovider.discovery import might_contain_flow
 from tests.airflow_flowprovider.dagfiles import DagFile
+from tests.airflow_flowprovider.moved import cron
 
 Write = Callable[..., DagFile]
 
@@ -62,7 +63,7 @@ def test_what_makes_airflow_look_into_a_file(tmp_path: Path, content: str, expec
 def test_class_decorators_count(dag_file: Write) -> None:
     file = dag_file(PLAIN.replace("class Plain", "@schedule(hourly=True)\n    class Plain")
                     .replace("FlowSpec, step", "FlowSpec, schedule, step"))  # fmt: skip
-    assert file.dag.timetable.expression == "0 * * * *"
+    assert cron(file.dag.timetable) == "0 * * * *"
 
 
 def test_a_base_class_is_no_dag(dag_file: Write) -> None:

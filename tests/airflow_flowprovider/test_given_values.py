@@ -14,6 +14,7 @@ from airflow_flowprovider.operators.runs import start_run
 from flowsdk.datastore import FlowDatastore
 from flowsdk.exception import ParameterError
 from tests.airflow_flowprovider.dagfiles import DagFile, canonical, serialized
+from tests.airflow_flowprovider.moved import cron
 from tests.airflow_flowprovider.operators.fakes import FakeTaskInstance, context
 
 FLOW = """
@@ -57,7 +58,7 @@ def given(dag_file: Callable[..., DagFile], tmp_path: Path) -> Callable[..., Dag
 def test_a_config_beside_the_file_decides_what_the_dag_is(given: Callable[..., DagFile]) -> None:
     dag = given().dag
     assert dag.dag_id == "demo.prod.Given"
-    assert dag.timetable.expression == "5 4 * * *"
+    assert cron(dag.timetable) == "5 4 * * *"
     assert dag.params.validate() == {"depth": 3, "movies": "movies.csv"}
     assert dag.get_task("start").job == {"vcpu": 4, "memory_mib": 512}
     assert dag.get_task("end").job["vcpu"] == 1

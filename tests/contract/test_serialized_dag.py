@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 
 from tests.airflow_flowprovider.dagfiles import DagFile, serialized
+from tests.airflow_flowprovider.moved import AIRFLOW
 
 ROOT = Path(__file__).parents[2]
 GOLDEN = Path(__file__).parent / "golden" / "digits_dag.json"
@@ -64,6 +65,7 @@ def test_parsing_again_gives_the_same_bytes() -> None:
     assert first == second
 
 
+@pytest.mark.skipif(AIRFLOW < (3, 3), reason="the golden file is Airflow 3.3's")
 def test_a_flow_is_the_dag_that_it_was() -> None:
     found = json.dumps(_essence(serialized(DagFile(ROOT / "dags/digits.py").dag)), indent=2)
     assert json.loads(found) == json.loads(GOLDEN.read_text()), f"now it is\n{found}"

@@ -8,6 +8,7 @@ from airflow.sdk import Asset
 from airflow.sdk.exceptions import AirflowRuntimeError, ErrorType
 from airflow.sdk.execution_time.comms import ErrorResponse
 
+from airflow_flowprovider.compat import triggers_push_xcoms
 from airflow_flowprovider.config import ProviderConfig
 from airflow_flowprovider.links import JOB_KEY
 from airflow_flowprovider.operators import watching
@@ -345,7 +346,7 @@ def test_which_steps_end_without_a_second_worker(driver: Driver, step: str, here
     if step == "end":
         finish(driver.store, driver.xcoms, "join")
     trigger = driver.defer(driver.ti(step, 0 if step == "body" else -1))
-    assert trigger.ends_here is here
+    assert trigger.ends_here is (here and triggers_push_xcoms())
     assert trigger.job["id"] == trigger.job_ids[0]
 
 
@@ -358,7 +359,7 @@ def test_what_only_a_worker_does_takes_one(driver: Driver, monkeypatch: pytest.M
 
     driver.defer(driver.ti("start"))
     finish(driver.store, driver.xcoms, "start", next=("end",))
-    assert ends_here()
+    assert ends_here() is triggers_push_xcoms()
     assert not ends_here(outlets=[Asset("flow")])
     assert not ends_here(on_success_callback=lambda _: None)
     assert not ends_here(post_execute=lambda *_: None)

@@ -12,7 +12,6 @@ from urllib.parse import quote
 import pytest
 from airflow.api_fastapi.app import create_app, get_auth_manager, purge_cached_app
 from airflow.dag_processing.bundles.manager import DagBundlesManager
-from airflow.dag_processing.dagbag import DagBag, sync_bag_to_db
 from airflow.models.dagbag import DBDagBag
 from airflow.models.xcom import XComModel
 from airflow.utils.session import create_session
@@ -27,6 +26,7 @@ from airflow_flowprovider.ui.plugin import URL_PREFIX
 from flowsdk import FlowSpec, step
 from flowsdk.client.airflow_rows import tags_of
 from flowsdk.datastore.tags import RunTags
+from tests.airflow_flowprovider.moved import DagBag, sync_bag_to_db
 
 RUNS = ("manual__2026-11-21T09:00:00+00:00", "second~run+1")
 XCOMS = f"{URL_PREFIX}/api/dags/ReadFlow/xcoms/list"
