@@ -122,9 +122,11 @@ class Parents:
 
     def _outcomes(self, records: Sequence[TaskRecord]) -> list[Outcome]:
         outcomes: list[Outcome] = []
+        # A join after a foreach in chunks has a thousand of them.
+        sets = iter(self._store.read_set_outcomes(r.outcome for r in records if r.outcome))
         for record in records:
             if record.outcome is not None:
-                outcomes += self._store.read_set_outcome(record.outcome).outcomes
+                outcomes += next(sets).outcomes
             elif record.splits is not None:
                 # The record has no room for the names of the splits.
                 outcomes.append(Outcome.of(self._store.read_result(record.run, record.ref)))

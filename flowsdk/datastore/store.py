@@ -14,6 +14,7 @@ from flowsdk.exception import KeyNotFound
 from flowsdk.spec import RunEnd, RunSpec, TaskRef, TaskResult, TaskSpec
 from flowsdk.taskset import SetOutcome, pack_specs, unpack_specs
 
+K = TypeVar("K")
 T = TypeVar("T")
 
 #: Parallel reads of a join's parents; S3 answers a small GET in some 20 ms, so this hides it.
@@ -146,6 +147,10 @@ class FlowDatastore:
         """What :meth:`write_set_outcome` has stored at ``uri``."""
         key = self._key_at(uri)
         return SetOutcome.unpack(self.storage.read(key), uri)
+
+    def read_set_outcomes(self, uris: Iterable[str]) -> list[SetOutcome]:
+        """Several of them, read in parallel, in the order asked for."""
+        return _each(self.read_set_outcome, list(uris))
 
     def read_spec_at(self, uri: str) -> TaskSpec:
         """The TaskSpec at ``uri``, as :meth:`spec_uri` gives it."""
@@ -301,9 +306,9 @@ def flows(storage: Storage) -> list[str]:
     ]
 
 
-def _each(read: Callable[[TaskRef], T], refs: Sequence[TaskRef]) -> list[T]:
-    """What ``read`` gives for each attempt, in order; several are read in parallel."""
-    if len(refs) <= 1:
-        return [read(ref) for ref in refs]
-    with ThreadPoolExecutor(min(_PARALLEL_READS, len(refs))) as pool:
-        return list(pool.map(read, refs))
+def _each(read: Callable[[K], T], names: Sequence[K]) -> list[T]:
+    """What ``read`` gives for each of them, in order; several are read in parallel."""
+    if len(names) <= 1:
+        return [read(name) for name in names]
+    with ThreadPoolExecutor(min(_PARALLEL_READS, len(names))) as pool:
+        return list(pool.map(read, names))
