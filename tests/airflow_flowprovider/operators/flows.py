@@ -1,8 +1,8 @@
-"""Flows with what operators meet: a foreach with a split inside, parameters, retries; a loop."""
+"""Flows with what operators meet: a foreach with a split inside, parameters, retries; a loop; a gang."""
 
 from __future__ import annotations
 
-from flowsdk import FlowSpec, Parameter, resources, retry, step
+from flowsdk import FlowSpec, Parameter, parallel, resources, retry, step
 
 
 class SampleFlow(FlowSpec):
@@ -45,6 +45,25 @@ class LoopFlow(FlowSpec):
     def start(self):
         self.again = False
         self.next({True: self.start, False: self.end}, condition="again")
+
+    @step
+    def end(self): ...
+
+
+class GangFlow(FlowSpec):
+    @step
+    def start(self):
+        self.next(self.train, num_parallel=3)
+
+    @retry(times=1)
+    @parallel
+    @step
+    def train(self):
+        self.next(self.join)
+
+    @step
+    def join(self, inputs):
+        self.next(self.end)
 
     @step
     def end(self): ...

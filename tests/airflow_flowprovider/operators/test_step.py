@@ -12,6 +12,7 @@ from airflow_flowprovider.compat import triggers_push_xcoms
 from airflow_flowprovider.config import ProviderConfig
 from airflow_flowprovider.links import JOB_KEY
 from airflow_flowprovider.operators import watching
+from airflow_flowprovider.operators.launching import Job
 from airflow_flowprovider.operators.step import FlowStepOperator
 from airflow_flowprovider.records import RECORD_KEY, TAGS_KEY
 from airflow_flowprovider.triggers.batch import BatchJobTrigger
@@ -19,7 +20,7 @@ from flowsdk import FlowSpec
 from flowsdk.aws_batch.jobs import BatchJobs
 from flowsdk.datastore import FlowDatastore
 from flowsdk.exception import Interrupted, TaskFailed
-from flowsdk.spec import ErrorInfo, TaskRef, TaskSpec
+from flowsdk.spec import ErrorInfo, Splits, TaskRef, TaskSpec
 from tests.airflow_flowprovider.moved import TaskDeferred
 from tests.airflow_flowprovider.operators.fakes import (
     FLOW,
@@ -31,7 +32,7 @@ from tests.airflow_flowprovider.operators.fakes import (
     finish,
     frame,
 )
-from tests.airflow_flowprovider.operators.flows import LoopFlow, SampleFlow
+from tests.airflow_flowprovider.operators.flows import GangFlow, LoopFlow, SampleFlow
 from tests.flowsdk.aws_batch.fakes import FakeBatch, commit, succeed
 
 
@@ -195,6 +196,56 @@ def test_a_loop_that_fails_later_leaves_a_record_of_all_its_rounds(driver: Drive
         loop.resume(context(ti), event(last))  # type: ignore[arg-type]
     record = ti.own(RECORD_KEY)
     assert (record["status"], record["count"], record["task"]) == ("failed", 3, "0-*")
+
+
+def test_a_gang_fails_by_the_node_that_made_the_others_fail_and_is_run_again_as_a_whole(
+    driver: Driver,
+) -> None:
+    driver.defer(driver.ti("start"))
+    nodes = Splits("", 3, "", ("0", "1", "2"))
+    finish(driver.store, driver.xcoms, "start", next=("train",), splits=nodes)
+    gang = driver.operator("train", flow=GangFlow)
+    ti = driver.ti("train")
+    with pytest.raises(TaskDeferred) as raised:
+        driver.execute(ti, gang)
+    trigger: Any = raised.value.trigger
+    (job,) = [Job.of(plain) for plain in trigger.jobs]
+    assert (job.gang, job.size, trigger.ref) == (True, 3, None)
+    specs = job.tasks(driver.store)
+    assert [spec.facts["parallel"]["node_index"] for spec in specs] == [0, 1, 2]
+    stopped = ErrorInfo("interrupted", "flowsdk.exception.Interrupted", "its gang has failed")
+    commit(driver.store, specs[0], status="failed", error=stopped)
+    commit(driver.store, specs[1], status="failed", error=ErrorInfo("user", "ValueError", "no"))
+    # The third node was killed before it could say anything.
+    driver.fake.change(job.id, "FAILED")
+    driver.fake.jobs["job-1#2"] = {"jobId": "job-1#2", "jobName": "", "status": "FAILED"}
+    with pytest.raises(TaskFailed, match=r"train/1 \(attempt 0\) failed: ValueError: no"):
+        gang.resume(context(ti), event(trigger))  # type: ignore[arg-type]
+
+    again = driver.ti("train", try_number=2)
+    with pytest.raises(TaskDeferred) as raised:
+        driver.execute(again, gang)
+    trigger = raised.value.trigger
+    (job,) = [Job.of(plain) for plain in trigger.jobs]
+    specs = job.tasks(driver.store)
+    assert [(spec.task, spec.retry_count) for spec in specs] == [("0", 1), ("1", 1), ("2", 1)]
+    for spec in specs:
+        succeed(driver.store, spec, next=("join",))
+    assert gang.resume(context(again), event(trigger)) is None  # type: ignore[arg-type]
+    record = again.own(RECORD_KEY)
+    assert (record["status"], record["count"]) == ("succeeded", 3)
+
+
+def test_the_same_try_again_ends_as_it_did_without_another_job(driver: Driver) -> None:
+    driver.defer(driver.ti("start"))
+    error = ErrorInfo("user", "builtins.ValueError", "no")
+    commit(driver.store, driver.spec(START), status="failed", error=error)
+    driver.fake.change("job-0", "FAILED")
+    ti = driver.ti("start")
+    with pytest.raises(Exception, match="ValueError: no"):
+        driver.execute(ti)
+    assert ti.own(RECORD_KEY)["status"] == "failed"
+    assert len(driver.fake.jobs) == 1
 
 
 def test_a_job_that_left_nothing_fails_by_what_aws_says(driver: Driver) -> None:
