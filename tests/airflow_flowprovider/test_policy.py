@@ -26,7 +26,7 @@ def test_a_users_choice_stands(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_other_processes_pay_nothing_for_flows() -> None:
     script = """
         import sys
-        import airflow.sdk.definitions._internal.contextmanager
+        from airflow.sdk import DAG
         import airflow_flowprovider.policy
         from flowsdk import FlowSpec, step
 

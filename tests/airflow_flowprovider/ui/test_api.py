@@ -26,7 +26,7 @@ from airflow_flowprovider.ui.plugin import URL_PREFIX
 from flowsdk import FlowSpec, step
 from flowsdk.client.airflow_rows import tags_of
 from flowsdk.datastore.tags import RunTags
-from tests.airflow_flowprovider.moved import DagBag, sync_bag_to_db
+from tests.airflow_flowprovider.moved import AIRFLOW, DagBag, sync_bag_to_db
 
 RUNS = ("manual__2026-11-21T09:00:00+00:00", "second~run+1")
 XCOMS = f"{URL_PREFIX}/api/dags/ReadFlow/xcoms/list"
@@ -58,7 +58,8 @@ def tags(run: str) -> dict[str, Any]:
 def runs(airflow_db: None) -> None:
     """Two runs of both flows; each of their tasks has left a record and another XCom."""
     DagBundlesManager().sync_bundles_to_db()
-    bag = DagBag(collect_dags=False, bundle_name="dags-folder")
+    bundle = {} if AIRFLOW < (3, 2) else {"bundle_name": "dags-folder"}
+    bag = DagBag(collect_dags=False, **bundle)
     for flow in (ReadFlow, SecretFlow):
         dag = compile_flow(flow)
         dag.relative_fileloc = "flows.py"
