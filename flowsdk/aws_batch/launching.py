@@ -14,7 +14,7 @@ from flowsdk.aws_batch.names import job_name
 from flowsdk.aws_batch.objections import refuse
 from flowsdk.aws_batch.state import JobState, failure
 from flowsdk.aws_batch.submission import submission
-from flowsdk.datastore import FlowDatastore
+from flowsdk.datastore import FlowDatastore, keys
 from flowsdk.decorators.settings import StepSettings
 from flowsdk.spec import TaskResult, TaskSpec
 from flowsdk.taskset import gang_size
@@ -66,8 +66,9 @@ def submit_gang(
         defaults: What is configured.
     """
     control = specs[0]
-    store.write_specs(control.task, specs)
-    uri = f"{store.specs_uri(control.run, control.task, control.ref)}#0"
+    place = keys.set_name(control.task, 0, 0)
+    store.write_specs(place, specs)
+    uri = f"{store.specs_uri(control.run, place, control.ref)}#0"
     name = job_name(control.flow, control.run, control.step, control.task, control.attempt)
     return submit_tasks(jobs, specs, uri, name, settings, defaults)
 
