@@ -45,15 +45,15 @@ class Resumption:
         """What the conf says; None if the run does not resume another.
 
         Args:
-            flow: The flow class. If it has a parameter ``resume``, the conf gives that.
-            context: Airflow's.
+            flow: The flow class.
+            context: Airflow's. If the DAG has a param ``resume``, the conf gives that.
 
         Raises:
             AirflowFailException: It is malformed, or names no step of the flow.
         """
         conf = getattr(context["dag_run"], "conf", None) or {}
         given = conf.get(CONF_KEY)
-        if given is None or CONF_KEY in collect_parameters(flow):
+        if given is None or CONF_KEY in context["dag"].params:
             return None
         found = {"run": given} if isinstance(given, str) else given
         problem = _problem(found, graph_of(flow))

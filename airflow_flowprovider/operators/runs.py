@@ -122,7 +122,7 @@ def _new_run(
         origin, values = resumption.take_over(flow, store, context)
     else:
         given = {name: context["params"].get(name) for name in collect_parameters(flow)}
-        given |= event_parameters(flow, project, context) | parameters
+        given |= {**event_parameters(flow, project, context), **parameters}
         resolved = resolve_parameters(flow, given, env={}, ds_type="s3", project=project)
         origin, values = None, include_files(flow, resolved, store)
     script = Path(sys.modules[flow.__module__].__file__ or "")

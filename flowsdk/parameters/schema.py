@@ -33,6 +33,9 @@ def json_schema(parameter: Parameter, nullable: bool = False) -> dict[str, Any]:
     target = schema["items"] if parameter.separator is not None else schema
     if parameter.choices is not None:
         target["enum"] = [convert_one(parameter, choice) for choice in parameter.choices]
+        if parameter.separator is not None:
+            # Then Airflow's form offers them for selection.
+            schema["examples"] = target["enum"]
     if parameter.min is not None:
         target["minimum"] = parameter.min
     if parameter.max is not None:

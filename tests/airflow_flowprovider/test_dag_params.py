@@ -18,6 +18,7 @@ class ParameterFlow(FlowSpec):
     table = Parameter("table", default={"a": [1]}, type=JSONType)
     words = Parameter("words", default="a,b", separator=",")
     colour = Parameter("colour", default="red", choices=["red", "green"])
+    kinds = Parameter("kinds", default="x", separator=",", choices=["x", "y"])
     optional = Parameter("optional", type=int)
     computed = Parameter("computed", default=lambda context: 7, type=int, required=True)
     needed = Parameter("needed", required=True, type=int)
@@ -41,6 +42,7 @@ def test_defaults_are_values_of_the_parameters_types() -> None:
         "table": {"a": [1]},
         "words": ["a", "b"],
         "colour": "red",
+        "kinds": ["x"],
         "optional": None,
         "computed": None,
         "needed": 1,
@@ -65,6 +67,7 @@ def test_what_airflow_hands_on_is_what_a_run_takes() -> None:
         ("needed", None),
         ("needed", "1"),
         ("words", [1]),
+        ("kinds", ["x", "z"]),
     ],
 )
 def test_airflow_refuses_what_does_not_fit(name: str, value: Any) -> None:
@@ -82,3 +85,5 @@ def test_the_form_explains_a_parameter() -> None:
     schema = params().get_param("text")
     assert schema.schema["title"] == "text"
     assert schema.description == "What to say."
+    # What the form offers for selection.
+    assert params().get_param("kinds").schema["examples"] == ["x", "y"]

@@ -9,8 +9,10 @@ from types import SimpleNamespace
 from typing import Any
 
 import pytest
+from airflow.sdk import DAG
 
 from airflow_flowprovider.compat import AirflowFailException
+from airflow_flowprovider.dag_params import dag_params
 from airflow_flowprovider.operators.step import FlowStepOperator
 from airflow_flowprovider.records import RECORD_KEY
 from flowsdk import FlowSpec, Parameter, step
@@ -52,6 +54,7 @@ class Resuming:
 
     def __init__(self, flow: type[FlowSpec], store: FlowDatastore, conf: Mapping[str, Any]) -> None:
         self.flow, self.store, self.conf = flow, store, conf
+        self.dag = DAG(flow.__name__, schedule=None, params=dag_params(flow))
         self.fake = FakeBatch()
         self.xcoms: XComs = {}
 
@@ -62,7 +65,7 @@ class Resuming:
         operator.__dict__["batch"] = SimpleNamespace(jobs=BatchJobs(self.fake), region="eu-west-1")
         operator.__dict__["store"] = self.store
         try:
-            operator.execute(context(ti, self.conf, conf=dict(self.conf)))  # type: ignore[arg-type]
+            operator.execute({**context(ti, self.conf, conf=dict(self.conf)), "dag": self.dag})  # type: ignore[arg-type, typeddict-item]
         except TaskDeferred:
             return False
         assert self.xcoms[name, RECORD_KEY, index]["status"] == "succeeded"
@@ -239,7 +242,7 @@ class TakenNameFlow(FlowSpec):
         pass
 
 
-def test_a_parameter_of_that_name_goes_first(tmp_path: Path) -> None:
+def test_a_param_of_that_name_goes_first(tmp_path: Path) -> None:
     store = FlowDatastore.at(str(tmp_path), "TakenNameFlow")
     resuming = Resuming(TakenNameFlow, store, {"resume": "tomorrow"})
     assert not resuming.execute("start")
