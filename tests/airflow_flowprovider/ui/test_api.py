@@ -69,7 +69,8 @@ def runs(airflow_db: None) -> None:
     with create_session() as session:
         for flow in ("ReadFlow", "SecretFlow"):
             for run in RUNS:
-                DBDagBag().get_latest_version_of_dag(flow, session=session).create_dagrun(
+                dag = DBDagBag().get_latest_version_of_dag(flow, session=session)
+                dag_run = dag.create_dagrun(
                     run_id=run,
                     run_after=now,
                     run_type=DagRunType.MANUAL,
@@ -82,15 +83,10 @@ def runs(airflow_db: None) -> None:
                     if task == "start":
                         values[TAGS_KEY] = tags(run)
                     for key, value in values.items():
-                        XComModel.set(
-                            key,
-                            value,
-                            dag_id=flow,
-                            run_id=run,
-                            task_id=task,
-                            serialize=False,  # as Airflow's API for tasks calls it
-                            session=session,
-                        )
+                        # As Airflow's API for tasks stores them: set() might serialize them again.
+                        row = XComModel(key=key, value=value, dag_run_id=dag_run.id)
+                        row.dag_id, row.run_id, row.task_id = flow, run, task
+                        session.add(row)
 
 
 @pytest.fixture(scope="module")
