@@ -111,7 +111,7 @@ class Resumption:
         if self.step is not None and node.name in graph.descendants(self.step) | {self.step}:
             return 0
         there, run = self._find(store)
-        todo = [unit for unit in progress.pending() if _all_reused(store, progress, unit)]
+        todo = _after_reused(store, progress)
         count = 0
         while todo:
             specs = [progress.specs(unit) for unit in todo]
@@ -151,11 +151,16 @@ class Resumption:
             ) from None
 
 
-def _all_reused(store: FlowDatastore, progress: Progress, unit: Unit) -> bool:
-    """Whether all tasks before a unit's have been used again."""
-    parents = [ref for task in unit.tasks for ref in task.parents]
-    run = progress.specs(unit)[0].run
-    return all(result and result.origin for result in store.find_results(run, parents))
+def _after_reused(store: FlowDatastore, progress: Progress) -> list[Unit]:
+    """The units all of whose parents have been used again."""
+    units = progress.pending()
+    parents = {ref for unit in units for task in unit.tasks for ref in task.parents}
+    run = progress.specs(units[0])[0].run
+    found = zip(parents, store.find_results(run, parents), strict=True)
+    reused_refs = {ref for ref, result in found if result and result.origin}
+    return [
+        unit for unit in units if all(reused_refs.issuperset(task.parents) for task in unit.tasks)
+    ]
 
 
 def _first(spec: TaskSpec, result: TaskResult) -> TaskResult:

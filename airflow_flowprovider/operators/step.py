@@ -218,7 +218,7 @@ class FlowStepOperator(BaseOperator):
         resumption = Resumption.of(self.flow, context) if work.tries.attempt == 0 else None
         if resumption is not None:
             count = resumption.reuse(self.store, self.graph, self.node, work.progress)
-            self.log.info("Using %d tasks of run %s again", count, resumption.run)
+            self.log.info("Results of run %s that are used again: %d", resumption.run, count)
         jobs = work.launcher.take_over(work.progress)
         if jobs:
             self.log.info("Adopted %s, which an earlier worker submitted", self._named(jobs))
