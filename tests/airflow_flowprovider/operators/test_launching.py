@@ -50,7 +50,7 @@ class Worker:
             return replace(spec, foreach=task.foreach, parents=task.parents)
 
         progress = Progress(self.store, graph_of(SampleFlow)["join"], tasks, make)
-        settings = StepSettings(retry_times=1)
+        settings = StepSettings(retry_times=1, memory_mib=1000, oom_factor=2)
         launcher = Launcher(self.jobs, self.store, settings, self.defaults, part, tries)
         jobs = launcher.take_over(progress)
         if not launcher.is_new:
@@ -326,6 +326,24 @@ def test_if_not_all_jobs_can_be_submitted_none_goes_on_for_nobody(
     assert len(fake.jobs) == 1
     # Otherwise the next try takes it up.
     assert fake.jobs["job-0"].get("isTerminated", False) == last
+
+
+def test_tasks_that_run_again_together_get_the_memory_that_one_of_them_lacks(
+    fake: FakeBatch, worker: Worker, store: FlowDatastore
+) -> None:
+    worker.launch(FIRST, FIVE)
+    for task in "012":
+        succeed(store, worker.spec(task=task))
+    oom = ErrorInfo("user", "flowsdk.aws_batch.OutOfMemory", "no")
+    commit(store, worker.spec(task="3"), status="failed", error=oom)
+    commit(store, worker.spec(task="4"), status="failed", error=USER)
+    fake.change("job-0", "FAILED")
+    (job,) = worker.launch(Tries(1, 0), FIVE)
+    assert tasks_of(store, [job]) == ["3", "4"]
+    assert [
+        next(r["value"] for r in job["container"]["resourceRequirements"] if r["type"] == "MEMORY")
+        for job in fake.jobs.values()
+    ] == ["1000", "2000"]
 
 
 # -- gangs
