@@ -17,6 +17,7 @@ BENCH_AIRFLOW := .bench-venv-airflow
 help:
 	@echo "make demo      Airflow, an embedded AWS and example flows; KEEP=1 leaves them running"
 	@echo "make test      all tests; ARGS='-m \"not e2e\"' for a part"
+	@echo "make test-airflow-3.1   those of the provider with an older Airflow; also 3.2"
 	@echo "make lint      ruff, mypy, import-linter"
 	@echo "make fmt       format, and fix what ruff can fix"
 	@echo "make bench     benchmarks against rivals"
@@ -25,8 +26,19 @@ help:
 demo: $(STAMP)
 	$(BIN)/python -m airflow_flowprovider.local demo $(if $(KEEP),--keep)
 
+# What starts no Airflow uses all cores; the rest uses them by itself. Both run, whatever fails.
 test: $(STAMP)
+ifdef ARGS
 	$(BIN)/python -m pytest $(ARGS)
+else
+	@status=0; set -x; \
+	$(BIN)/python -m pytest -m "not e2e" -n auto --dist worksteal || status=1; \
+	$(BIN)/python -m pytest -m e2e || status=1; \
+	exit $$status
+endif
+
+test-airflow-%: $(STAMP)
+	$(BIN)/nox -s airflow-$*
 
 lint: $(STAMP)
 	$(BIN)/ruff check .
@@ -45,7 +57,7 @@ bench: $(STAMP) $(BENCH_VENV)/.installed $(BENCH_AIRFLOW)/.installed
 	done
 
 clean:
-	rm -rf $(VENV) $(BENCH_VENV) $(BENCH_AIRFLOW) build dist htmlcov .coverage .coverage.*
+	rm -rf $(VENV) .nox $(BENCH_VENV) $(BENCH_AIRFLOW) build dist htmlcov .coverage .coverage.*
 	rm -rf .flowsdk .flowprovider .hypothesis .import_linter_cache .mypy_cache .pytest_cache .ruff_cache
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
 

@@ -11,13 +11,8 @@ from pathlib import Path
 import nox
 
 OLDER = ("3.1", "3.2")
-SELECTION = (
-    "tests/contract",
-    "tests/airflow_flowprovider",
-    "tests/e2e/test_examples.py",
-    "tests/e2e/test_running.py",
-    "tests/e2e/test_shapes.py",
-)
+UNITS = ("tests/contract", "tests/airflow_flowprovider")
+STORIES = ("tests/e2e/test_examples.py", "tests/e2e/test_running.py", "tests/e2e/test_shapes.py")
 
 nox.needs_version = ">=2025.2.9"
 nox.options.default_venv_backend = "uv"
@@ -39,7 +34,12 @@ def session_with(version: str) -> None:
         locked = lock_file(version)
         session.install("-c", locked, "-b", locked, "-e", ".[airflow,local,dev]", env=UV)
         # What older versions use has since been deprecated: no matter of ours.
-        session.run("python", "-m", "pytest", "-W", "default", *(session.posargs or SELECTION))
+        pytest = ("python", "-m", "pytest", "-W", "default")
+        if session.posargs:
+            session.run(*pytest, *session.posargs)
+        else:
+            session.run(*pytest, "-m", "not e2e", "-n", "auto", "--dist", "worksteal", *UNITS)
+            session.run(*pytest, *STORIES)
 
 
 for older in OLDER:
