@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import inspect
 import pkgutil
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any
@@ -115,23 +115,21 @@ def argument_problems(flow: type, graph: FlowGraph) -> Iterator[Problem]:
         graph: Its graph.
     """
     for decorator in flow_decorators(flow, "airflow"):
-        known = _names_of(DAG) | _names_of(BaseOperator)
         refused = {
             name: instead
             for name, instead in {**_OWN_OF_TASK, **_OWN_OF_DAG}.items()
             if name not in _names_of(DAG) or name in _OWN_OF_DAG
         }
-        yield from _problems(decorator, f"flow {graph.name}", known, refused)
+        yield from _problems(decorator, f"flow {graph.name}", (DAG, BaseOperator), refused)
         defaults = decorator.attributes.get("default_args", {})
         if not isinstance(defaults, Mapping):
             yield problem_of(decorator.location, "default_args", repr(defaults), "a dict")
             continue
         what = f"default_args of flow {graph.name}"
-        yield from _problems(decorator, what, _names_of(BaseOperator), _OWN_OF_TASK, defaults)
+        yield from _problems(decorator, what, (BaseOperator,), _OWN_OF_TASK, defaults)
     for node in graph:
         if found := _of_step(flow, node.name):
-            names = _names_of(BaseOperator)
-            yield from _problems(found, f"step {node.name!r}", names, _OWN_OF_TASK)
+            yield from _problems(found, f"step {node.name!r}", (BaseOperator,), _OWN_OF_TASK)
 
 
 def problem_of(location: str, what: str, found: str, expected: str, hint: str = "") -> Problem:
@@ -163,26 +161,25 @@ def blamed_on(decorator: str, location: str) -> Iterator[None]:
 def _problems(
     decorator: Decorator,
     of: str,
-    known: frozenset[str],
+    kinds: Sequence[type],
     refused: Mapping[str, str],
     given: Mapping[str, Any] | None = None,
 ) -> Iterator[Problem]:
+    what, place = f"@airflow of {of}", decorator.location
+    known = frozenset[str]().union(*map(_names_of, kinds))
     for name, value in (decorator.attributes if given is None else given).items():
-        what = f"@airflow of {of}"
         if name in refused:
-            yield problem_of(decorator.location, what, name, f"{refused[name]} instead")
+            yield problem_of(place, what, name, f"{refused[name]} instead")
         elif name not in known:
             near = did_you_mean(name, known - refused.keys()).strip()
-            expected = "an argument of Airflow's DAG or BaseOperator"
-            yield problem_of(decorator.location, what, repr(name), expected, near)
+            expected = f"an argument of Airflow's {' or '.join(kind.__name__ for kind in kinds)}"
+            yield problem_of(place, what, repr(name), expected, near)
         else:
             try:
                 _object(name, value)
             except (ImportError, AttributeError, ValueError) as error:
                 found = f"{name}={value!r} ({error})"
-                yield problem_of(
-                    decorator.location, what, found, "the dotted name of what there is in a module"
-                )
+                yield problem_of(place, what, found, "the dotted name of what there is in a module")
 
 
 def _object(name: str, value: Any) -> Any:

@@ -231,8 +231,12 @@ def _importer_in_flow_file() -> FrameType | None:
         # Only while the module's own code runs is it being imported.
         if frame.f_globals.get("__name__") == name and frame.f_code.co_name == "<module>":
             source = linecache.getlines(frame.f_code.co_filename, frame.f_globals)
-            return importer if any("flowsdk" in line for line in source) else None
+            return importer if any(_names_flows(line) for line in source) else None
     return None
+
+
+def _names_flows(line: str) -> bool:
+    return "flowsdk" in line or "airflow_flowprovider" in line  # defines a flow, or has one in a group
 
 
 def _file_being_imported() -> str | None:

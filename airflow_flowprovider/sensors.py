@@ -56,12 +56,11 @@ def sensor_problems(flow: type, graph: FlowGraph) -> Iterator[Problem]:
             yield problem_of(settings.location, what, found, f"what {kind.__name__} needs")
 
 
-def make_sensors(flow: type, prefix: str, taken: Collection[str]) -> list[BaseOperator]:
+def make_sensors(flow: type, taken: Collection[str]) -> list[BaseOperator]:
     """The sensors of a flow as tasks of the DAG that is being made.
 
     Args:
         flow: The flow class.
-        prefix: Of the ids of its tasks.
         taken: Names that other tasks and groups of the flow have.
 
     Raises:
@@ -73,7 +72,7 @@ def make_sensors(flow: type, prefix: str, taken: Collection[str]) -> list[BaseOp
         name = settings.task_id or _unused(settings.name, used)
         used.add(name)
         with blamed_on(f"Sensor {name!r}", settings.location):
-            made.append(_class_of(settings)(task_id=f"{prefix}{name}", **settings.arguments))
+            made.append(_class_of(settings)(task_id=name, **settings.arguments))
     return made
 
 

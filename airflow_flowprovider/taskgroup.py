@@ -59,14 +59,12 @@ class FlowTaskGroup(TaskGroup):
             "tooltip": graph.doc.partition("\n")[0],
             "default_args": dag_arguments(flow)[0].get("default_args", {}),
         }
-        # Task ids get their prefix from us: Airflow would not hand it on into mapped groups.
-        super().__init__(
-            group_id=group_id or flow.__name__, **{**own, **kwargs, "prefix_group_id": False}
-        )
+        super().__init__(group_id=group_id or flow.__name__, **{**own, **kwargs})
         _check_place(self, flow)
         name = f"{self.dag.dag_id}.{flow.__name__}"
+        prefix = f"{self.group_id}." if self.prefix_group_id else ""
         with self:
-            FlowTasks(flow, graph, config, name, f"{self.group_id}.", dict(parameters or {})).add()
+            FlowTasks(flow, graph, config, name, prefix, dict(parameters or {})).add()
 
 
 def _check_parameters(flow: type, given: Mapping[str, Any]) -> None:

@@ -37,7 +37,7 @@ class FlowTasks:
         graph: Its graph.
         config: The provider's settings.
         flow_name: What the flow is called here: its runs are stored under this name.
-        prefix: Of the ids of tasks and groups, a dot at its end; empty where the flow is a DAG.
+        prefix: Of the ids of tasks in the group that is being made, a dot at its end; empty for none.
         parameters: Values that the flow's parameters are given here, templates included.
     """
 
@@ -62,7 +62,7 @@ class FlowTasks:
     def add(self) -> None:
         """A task for each step, in a group where it is mapped, after the tasks it follows."""
         taken = [*self._graph.nodes, *(g.group_id for g in self._mapping.groups.values())]
-        sensors = make_sensors(self._flow, self._prefix, taken)
+        sensors = make_sensors(self._flow, taken)
         for node in self._graph.topological():
             if not node.foreaches:
                 self._add_task(node)
@@ -75,20 +75,21 @@ class FlowTasks:
         """The body of a foreach as a TaskGroup, mapped over the indices of the splits if it is."""
 
         @task_group(
-            group_id=f"{self._prefix}{group.group_id}",
+            group_id=group.group_id,
             prefix_group_id=False,
             tooltip=f"for each of {group.var}, from step {group.split}",
         )
         def body(split: Any = None) -> None:  # noqa: ARG001  # the map index says which it is
             for name in group.steps:
-                self._add_task(self._graph[name])
+                # Airflow puts the ids of groups around before those of what is directly in them.
+                self._add_task(self._graph[name], self._prefix)
 
         if group.mapped:
             body.expand(split=self._operators[group.split].output)
         else:
             body()
 
-    def _add_task(self, node: Node) -> None:
+    def _add_task(self, node: Node, prefix: str = "") -> None:
         settings = step_settings(self._flow, node.name)
         delay = _RETRY_DELAY
         if settings.retry_times:
@@ -112,7 +113,7 @@ class FlowTasks:
         given, location = task_arguments(self._flow, node.name)
         with blamed_on("@airflow", location):
             operator = FlowStepOperator(
-                task_id=f"{self._prefix}{node.name}",
+                task_id=f"{prefix}{node.name}",
                 flow=self._flow,
                 step=node.name,
                 flow_name=self._flow_name,

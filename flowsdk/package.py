@@ -136,13 +136,23 @@ def _local_files(flow_file: Path, root: Path, modules: Iterable[str]) -> list[Pa
             continue
         found.add(path)
         if path.suffix == ".py":
-            for name in _imported(path, root):
+            for name in imported_names(path, root):
                 todo += files_of(name)
     return list(found)
 
 
-def _imported(path: Path, root: Path) -> Iterator[str]:
-    """Absolute names of the modules that a file imports."""
+def imported_names(path: Path, root: Path) -> Iterator[str]:
+    """Absolute names of the modules that a file may import, inside functions too.
+
+    What is imported from a module is named as if it were a module itself, for it may be one.
+
+    Args:
+        path: The file.
+        root: The folder above it whose modules are at the top.
+
+    Raises:
+        PackageError: It cannot be read or parsed.
+    """
     try:
         tree = syntax_tree(decode_source(path.read_bytes()))
     except (OSError, SyntaxError, ValueError) as error:
