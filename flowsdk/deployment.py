@@ -40,13 +40,19 @@ def name_beside(script: PurePath, flow: str) -> str:
 def deployment_of(flow: type) -> Deployment:
     """What lies beside the file of a flow that is deployed here; the empty one if there is nothing.
 
+    It is read once for each class, so that all of one parse is made of the same.
+
     Raises:
         UnreadableDocument: The file there is not one of flowsdk's.
     """
     if not is_deployed(flow):  # who runs the flow here says for himself what it is given
         return Deployment()
-    script = script_of(flow)
-    path = script.with_name(name_beside(script, flow.__name__))
-    if not path.is_file():
-        return Deployment()
-    return Deployment.from_json(path.read_bytes(), str(path))
+    found: Deployment | None = flow.__dict__.get("_flow_deployment")
+    if found is None:
+        script = script_of(flow)
+        path = script.with_name(name_beside(script, flow.__name__))
+        found = Deployment()
+        if path.is_file():
+            found = Deployment.from_json(path.read_bytes(), str(path))
+        type.__setattr__(flow, "_flow_deployment", found)
+    return found
