@@ -15,7 +15,7 @@ class Resources(StepDecorator):
     Args:
         cpu: Virtual CPUs. Default 1.
         gpu: Number of GPUs.
-        gpu_type: Name of the GPU, e.g. ``"A10G"``; selects the queue.
+        gpu_type: Name of the GPU, e.g. ``"A10G"``; selects the job queue that is configured for it.
         memory: MiB. Default 4096.
         disk: MiB of ephemeral storage; on Fargate, elsewhere the host's disk is what there is.
         shared_memory: MiB of ``/dev/shm``.
@@ -35,6 +35,9 @@ class Resources(StepDecorator):
         """All amounts must be numbers, and positive where nothing would be left without."""
         check_amounts(self, positive=("cpu", "memory"), whole=("memory",))
         check_amounts(self, whole=("gpu", "disk", "shared_memory"))
+        kind = self.attributes["gpu_type"]
+        if kind is not None and not isinstance(kind, str):
+            raise self.error(f"gpu_type={kind!r}, expected the name of a GPU such as 'A10G'.")
 
 
 def check_amounts(

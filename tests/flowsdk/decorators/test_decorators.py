@@ -216,6 +216,7 @@ def test_an_unknown_step() -> None:
         (lambda: retry(on_oom="much"), "on_oom='much', expected a number, 1 or more"),
         (lambda: batch(aws_batch_tags=["a"]), "expected a dict, or a list of 'key=value'"),
         (lambda: resources(gpu=0.5), "gpu=0.5, expected a whole number"),
+        (lambda: resources(gpu=1, gpu_type=4), "gpu_type=4, expected the name of a GPU"),
         (lambda: retry(times=True), "times=True, expected a whole number"),
         (lambda: timeout(seconds=1.5), "found 1.5 seconds, expected whole seconds"),
         (lambda: environment(vars={"A": None}), "found A=None, expected a text or a number"),
