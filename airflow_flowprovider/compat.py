@@ -31,6 +31,7 @@ __all__ = [
     "has_listeners",
     "label_message",
     "retry_policy",
+    "triggers_hear_of_kills",
     "triggers_push_xcoms",
 ]
 
@@ -51,6 +52,17 @@ def label_message(label: str) -> Any:
     except ImportError:  # before Airflow 3.2
         return None
     return SetRenderedMapIndex(rendered_map_index=label)
+
+
+def triggers_hear_of_kills() -> bool:
+    """Whether ``on_kill`` of a trigger is called when its task is cleared or marked: from 3.3 on.
+
+    Before, a cleared task ends its earlier jobs when it is launched anew, and a job whose task was
+    marked runs to its end.
+    """
+    from airflow.triggers.base import BaseTrigger
+
+    return hasattr(BaseTrigger, "on_kill")
 
 
 def triggers_push_xcoms() -> bool:

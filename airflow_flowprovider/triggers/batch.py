@@ -11,6 +11,7 @@ from typing import Any, cast
 from airflow.triggers.base import BaseTrigger, TaskSuccessEvent, TriggerEvent
 from asgiref.sync import sync_to_async
 
+from airflow_flowprovider.compat import triggers_hear_of_kills
 from airflow_flowprovider.links import JOB_KEY, log_link_xcom
 from airflow_flowprovider.operators.launching import Job
 from airflow_flowprovider.records import RECORD_KEY, TaskInstance, push_from_trigger
@@ -127,6 +128,8 @@ class BatchJobTrigger(BaseTrigger):
 
     async def run(self) -> AsyncIterator[TriggerEvent]:
         """Follow the jobs; one event when all have ended."""
+        if not triggers_hear_of_kills():
+            self.log.info("Airflow before 3.3: if the task is marked now, its jobs run to their ends.")
         shared = JobPoller.shared(
             self._key, self.job_ids, self.poll_interval_min, self.poll_interval_max
         )

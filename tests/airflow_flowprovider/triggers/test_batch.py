@@ -12,6 +12,7 @@ from airflow.triggers.base import TaskSuccessEvent, TriggerEvent
 
 from airflow_flowprovider.compat import triggers_push_xcoms
 from airflow_flowprovider.links import job_xcom
+from airflow_flowprovider.triggers import batch
 from airflow_flowprovider.triggers.batch import BatchJobTrigger
 from airflow_flowprovider.triggers.poller import PollerKey
 from flowsdk.datastore import FlowDatastore
@@ -68,6 +69,7 @@ def shown(monkeypatch: pytest.MonkeyPatch) -> list[str]:
         warning = info
 
     monkeypatch.setattr(BatchJobTrigger, "log", Log())
+    monkeypatch.setattr(batch, "triggers_hear_of_kills", lambda: True)
     return lines
 
 
@@ -84,6 +86,15 @@ def test_another_triggerer_can_go_on(store: FlowDatastore) -> None:
     name, _, kind = path.rpartition(".")
     again = getattr(import_module(name), kind)(**arguments)
     assert again.serialize() == made.serialize()
+
+
+def test_an_airflow_that_tells_of_no_marks_is_named(
+    fake: FakeBatch, store: FlowDatastore, shown: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(batch, "triggers_hear_of_kills", lambda: False)
+    fake.change("job-0", "SUCCEEDED")
+    events(trigger(store))
+    assert shown[0].startswith("Airflow before 3.3: if the task is marked now")
 
 
 def test_it_shows_the_log_and_says_how_far_it_came(
