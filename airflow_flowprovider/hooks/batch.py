@@ -55,7 +55,8 @@ class FlowBatchHook(FlowAwsHook):
 
     def submit_client(self) -> Any:
         """A boto3 client of AWS Batch that sends each request once."""
-        return self.get_client_type(config=self.config.merge(_ONCE))
+        config = self.config.merge(_ONCE)
+        return self.get_client_type(region_name=self.region_name, config=config)
 
     def log_client(self) -> Any:
         """A boto3 client of CloudWatch Logs."""

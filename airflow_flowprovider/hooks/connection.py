@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import json
+from functools import cached_property
 from typing import Any, ClassVar
 
 from airflow.providers.amazon.aws.hooks.base_aws import AwsBaseHook
@@ -26,6 +27,17 @@ class FlowAwsHook(AwsBaseHook):
         """How botocore's clients behave."""
         # The Amazon provider reads config_kwargs of no connection whose hook has a config itself.
         return self.own_config.merge(super().config)
+
+    def get_session(self, *args: Any, **kwargs: Any) -> Any:
+        """The boto3 session of the hook's clients, made once: each reads botocore's files anew."""
+        asked = (args, tuple(kwargs.items()))
+        if asked not in self._sessions:
+            self._sessions[asked] = super().get_session(*args, **kwargs)
+        return self._sessions[asked]
+
+    @cached_property
+    def _sessions(self) -> dict[Any, Any]:
+        return {}
 
     @classmethod
     def get_connection(cls, conn_id: str) -> Any:

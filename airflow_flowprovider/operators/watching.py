@@ -13,8 +13,10 @@ from flowsdk.aws_batch.state import JobState
 from flowsdk.datastore import FlowDatastore
 from flowsdk.spec import TaskSpec
 
-#: Between two looks at the datastore, which takes any number of them.
-_LOOK_SECONDS = 0.5
+#: Between two looks at the datastore, which takes any number of them: at first, for many steps take
+#: no longer than a job does to start, and later.
+_FIRST_LOOKS_SECONDS, _LOOK_SECONDS = 0.25, 0.5
+_FIRST_SECONDS = 5.0
 #: Between two questions to AWS Batch, which answers 50 a second to the whole account.
 _DESCRIBE_SECONDS = 2.5
 #: A job that is still in the queue after so long waits for a host: minutes rather than seconds.
@@ -79,7 +81,8 @@ class JobWatch:
                 return True
             if now - started >= seconds or (now - started > _QUEUED_SECONDS and _queued(states)):
                 return False
-            time.sleep(min(_LOOK_SECONDS, seconds))
+            pause = _FIRST_LOOKS_SECONDS if now - started < _FIRST_SECONDS else _LOOK_SECONDS
+            time.sleep(min(pause, seconds))
 
     def _has_result(self, spec: TaskSpec, log: LogReader) -> bool:
         for line in log.new_lines():

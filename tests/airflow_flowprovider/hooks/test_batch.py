@@ -4,8 +4,11 @@ import json
 import socket
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from threading import Thread
+from typing import Any
 
+import boto3
 import pytest
+from airflow.providers.amazon.aws.hooks.base_aws import SessionFactory
 
 from airflow_flowprovider.hooks.batch import FlowBatchHook
 from flowsdk.aws_batch.jobs import BatchUnanswered
@@ -41,6 +44,21 @@ def test_what_the_connection_says_of_the_clients_counts(monkeypatch: pytest.Monk
         assert client.meta.config.proxies == {"http": "http://localhost:1"}
     assert hook.conn.meta.config.retries == {"mode": "standard", "total_max_attempts": 8}
     assert hook.submit_client().meta.config.retries["total_max_attempts"] == 1
+
+
+def test_its_clients_share_a_session(monkeypatch: pytest.MonkeyPatch) -> None:
+    made: list[boto3.Session] = []
+    make = SessionFactory.create_session
+
+    def create_session(self: SessionFactory, **how: Any) -> Any:
+        made.append(make(self, **how))
+        return made[-1]
+
+    monkeypatch.setenv("AIRFLOW_CONN_FLOWS", "aws://")
+    monkeypatch.setattr(SessionFactory, "create_session", create_session)
+    hook = FlowBatchHook("flows")
+    assert hook.conn is not hook.submit_client()
+    assert len(made) == 1
 
 
 def test_submissions_are_sent_once(monkeypatch: pytest.MonkeyPatch) -> None:
