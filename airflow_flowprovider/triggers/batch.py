@@ -129,7 +129,7 @@ class BatchJobTrigger(BaseTrigger):
     async def run(self) -> AsyncIterator[TriggerEvent]:
         """Follow the jobs; one event when all have ended."""
         if not triggers_hear_of_kills():
-            self.log.info("Airflow before 3.3: if the task is marked now, its jobs run to their ends.")
+            self.log.info("Airflow before 3.3: jobs of a task that is marked run to their ends.")
         shared = JobPoller.shared(
             self._key, self.job_ids, self.poll_interval_min, self.poll_interval_max
         )

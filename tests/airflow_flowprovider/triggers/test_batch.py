@@ -94,7 +94,7 @@ def test_an_airflow_that_tells_of_no_marks_is_named(
     monkeypatch.setattr(batch, "triggers_hear_of_kills", lambda: False)
     fake.change("job-0", "SUCCEEDED")
     events(trigger(store))
-    assert shown[0].startswith("Airflow before 3.3: if the task is marked now")
+    assert shown[0].startswith("Airflow before 3.3: jobs of a task that is marked")
 
 
 def test_it_shows_the_log_and_says_how_far_it_came(
