@@ -101,27 +101,24 @@ def backfill(flow: type[FlowSpec], args: argparse.Namespace) -> int:
     if begin > end:
         raise UsageError(f"--from-date {args.from_date} comes after --to-date {args.to_date}.")
     deployed = _deployed(flow, args)
-    if not args.dry_run:
-        deployed.require_active()
-    body = {
-        "dag_id": deployed.name,
-        "from_date": begin.isoformat(),
-        "to_date": end.isoformat(),
-        "max_active_runs": args.max_active_runs,
-        "reprocess_behavior": args.reprocess,
-        "run_backwards": args.backwards,
-        "dag_run_conf": _values(flow, _named(args.parameters)),
-    }
-    answer = server_of(args).backfill(body, dry_run=args.dry_run)
+    parameters = _values(flow, _named(args.parameters))
     if args.dry_run:
-        dates = [each["logical_date"] for each in answer["backfills"]]
+        dates = deployed.backfill_dates(begin, end)
         say(f"It would be {len(dates)} run{'s' * (len(dates) != 1)}:")
         for date in dates:
             say(f"    {date}", always=True)
         say.result({"dates": dates})
         return 0
-    say(f"Backfill {answer['id']} has started; 'airflow list-runs' shows its runs.", always=True)
-    say.result({"id": answer["id"], "from_date": body["from_date"], "to_date": body["to_date"]})
+    made = deployed.backfill(
+        begin,
+        end,
+        parameters=parameters,
+        max_active_runs=args.max_active_runs,
+        reprocess=args.reprocess,
+        backwards=args.backwards,
+    )
+    say(f"Backfill {made} has started; 'airflow list-runs' shows its runs.", always=True)
+    say.result({"id": made, "from_date": begin.isoformat(), "to_date": end.isoformat()})
     return 0
 
 

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
+from datetime import date, timezone
 from typing import Any, ClassVar
 
+from flowsdk.decorators.dates import moment
 from flowsdk.deployer.dags_folder import Changes, DagsFolder, find_dags_folder
 from flowsdk.deployer.server import AirflowServer, require_url
 from flowsdk.deployer.triggered import TriggeredRun, airflow_states
@@ -151,6 +153,67 @@ class DeployedFlow:
             parameters: Values of the flow's parameters by name.
         """
         self.require_active()
+        run = self._server.trigger(self.name, self._conf(parameters), run_id)
+        return TriggeredRun(self.name, run["dag_run_id"], self._server)
+
+    def backfill(
+        self,
+        from_date: str | date,
+        to_date: str | date,
+        *,
+        parameters: Mapping[str, Any] | None = None,
+        max_active_runs: int = 10,
+        reprocess: str = "none",
+        backwards: bool = False,
+    ) -> int:
+        """Start the runs that the flow's schedule would have started in a range of dates.
+
+        Args:
+            from_date: Begin of the range, a date or time, also as ISO 8601 text; UTC if it names no
+                time zone.
+            to_date: End of the range, inclusive; a date means its whole day.
+            parameters: Values of the flow's parameters, for all of the runs.
+            max_active_runs: How many runs at once.
+            reprocess: Which runs that exist already to run again: ``none``, ``failed`` or
+                ``completed``.
+            backwards: Begin with the newest.
+
+        Returns:
+            The id of Airflow's backfill.
+
+        Raises:
+            UsageError: A date or a parameter is none, Airflow refuses it, or the flow is paused.
+        """
+        self.require_active()
+        body = {
+            **self._range(from_date, to_date),
+            "max_active_runs": max_active_runs,
+            "reprocess_behavior": reprocess,
+            "run_backwards": backwards,
+            "dag_run_conf": self._conf(parameters or {}),
+        }
+        return int(self._server.backfill(body, dry_run=False)["id"])
+
+    def backfill_dates(self, from_date: str | date, to_date: str | date) -> list[str]:
+        """The logical dates, as ISO 8601 text, of the runs that :meth:`backfill` would start."""
+        answer = self._server.backfill(self._range(from_date, to_date), dry_run=True)
+        return [each["logical_date"] for each in answer["backfills"]]
+
+    def _range(self, from_date: str | date, to_date: str | date) -> dict[str, Any]:
+        try:
+            begin = moment(from_date, timezone.utc)
+            end = moment(to_date, timezone.utc, ends=True)
+        except ValueError as error:
+            raise UsageError(
+                f"Backfill of flow {self.name}: found {from_date!r} to {to_date!r}, expected dates "
+                f"such as '2026-11-21' or '2026-11-21T06:00'."
+            ) from error
+        if begin > end:
+            raise UsageError(f"Backfill of flow {self.name}: {from_date} comes after {to_date}.")
+        return {"dag_id": self.name, "from_date": begin.isoformat(), "to_date": end.isoformat()}
+
+    def _conf(self, parameters: Mapping[str, Any]) -> dict[str, Any]:
+        """The conf of a run that is given parameters."""
         known = self._server.params(self.name)
         names = {name.replace("-", "_"): name for name in known} | {name: name for name in known}
         problems = [
@@ -161,9 +224,7 @@ class DeployedFlow:
         ]
         if problems:
             raise UsageError("\n".join(problems))
-        conf = {names[name]: as_json(value) for name, value in parameters.items()}
-        run = self._server.trigger(self.name, conf, run_id)
-        return TriggeredRun(self.name, run["dag_run_id"], self._server)
+        return {names[name]: as_json(value) for name, value in parameters.items()}
 
     def resume(self, origin_run_id: str, step: str | None = None) -> TriggeredRun:
         """Start a run that uses the results of an earlier run and does what that has not done.

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import linecache
+from datetime import date
 from pathlib import Path
 from typing import Any
 
@@ -122,6 +123,30 @@ def test_a_run_of_an_id_of_ones_own_is_started_once(deployed: DeployedFlow) -> N
     deployed.trigger_as("mine", {})
     with pytest.raises(UsageError, match="A run of that id exists"):
         deployed.trigger_as("mine", {})
+
+
+def test_a_backfill(deployed: DeployedFlow, airflow: DeployingAirflow) -> None:
+    assert deployed.backfill("2026-11-01", date(2026, 11, 3), parameters={"alpha": 4}) == 7
+    assert airflow.bodies[-1] == {
+        "dag_id": "DeployedFlow",
+        "from_date": "2026-11-01T00:00:00+00:00",
+        "to_date": "2026-11-03T23:59:59+00:00",
+        "max_active_runs": 10,
+        "reprocess_behavior": "none",
+        "run_backwards": False,
+        "dag_run_conf": {"alpha": 4},
+    }
+    dates = deployed.backfill_dates("2026-11-01T06:00+01:00", "2026-11-03")
+    assert dates == ["2026-11-01T06:00:00+01:00"]
+    with pytest.raises(UsageError, match="found 'soon' to '2026-11-03', expected dates"):
+        deployed.backfill("soon", "2026-11-03")
+    with pytest.raises(UsageError, match="2026-11-03 comes after 2026-11-01"):
+        deployed.backfill_dates("2026-11-03", "2026-11-01")
+    with pytest.raises(UsageError, match="Parameter 'alhpa'"):
+        deployed.backfill("2026-11-01", "2026-11-03", parameters={"alhpa": 1})
+    deployed.pause()
+    with pytest.raises(UsageError, match="found it paused"):
+        deployed.backfill("2026-11-01", "2026-11-03")
 
 
 def test_deployed_flows_are_listed(deployed: DeployedFlow, airflow: DeployingAirflow) -> None:
