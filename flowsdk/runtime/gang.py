@@ -10,7 +10,6 @@ from __future__ import annotations
 import os
 import socket
 import time
-from contextlib import suppress
 from typing import Any, NamedTuple
 
 from flowsdk.datastore import FlowDatastore
@@ -87,13 +86,15 @@ class GangNode:
         now = time.monotonic()
         if now < self._due or self._trouble:
             return self._trouble
-        with suppress(DatastoreError):  # the next one may succeed, and a task can wait so long
-            if self._spec.foreach[-1].index:
-                self._due = now + _BEAT_SECONDS
-                self._store.write_beat(self._spec.run, self._spec.ref)
-            else:
-                self._due = now + _LOOK_SECONDS
+        is_main = self._spec.foreach[-1].index == 0
+        self._due = now + (_LOOK_SECONDS if is_main else _BEAT_SECONDS)
+        try:
+            if is_main:
                 self._trouble = self._look(now)
+            else:
+                self._store.write_beat(self._spec.run, self._spec.ref)
+        except DatastoreError:
+            self._allow(now)  # the others may not have been able to make a note either
         return self._trouble
 
     def outlast(self) -> bool:
@@ -122,6 +123,12 @@ class GangNode:
                 how = "has not started in time" if beat is None else "is not heard of any more"
                 return f"task {ref.step}/{ref.task} of its gang {how}"
         return ""
+
+    def _allow(self, now: float) -> None:
+        """Let the others have all the time they may take, from now on."""
+        least = now + self._silent_seconds
+        for ref, other in self._others.items():
+            self._others[ref] = other._replace(deadline=max(other.deadline, least))
 
 
 class _Other(NamedTuple):
