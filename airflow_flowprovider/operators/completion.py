@@ -101,41 +101,62 @@ def _show_container(
         show(text)
 
 
-def record_single(
-    ti: TaskInstance, store: FlowDatastore, result: TaskResult, chunk: int, job_id: str | None
-) -> None:
-    """Leave the record of a task instance that is one task.
+def record_success(
+    ti: TaskInstance,
+    store: FlowDatastore,
+    progress: Progress,
+    part: str,
+    attempt: int,
+    *,
+    mapped: bool = False,
+) -> int:
+    """Leave the record of a task instance whose tasks have all succeeded.
 
     Args:
         ti: Airflow's task instance.
         store: The flow's datastore.
-        result: Of the attempt that counts.
-        chunk: See :func:`chunk_size`.
-        job_id: Its job, if it is known.
+        progress: Of the task instance.
+        part: Its name within the step.
+        attempt: Of this try.
+        mapped: Whether Airflow maps what follows over the splits of its one task.
+
+    Returns:
+        Over how many map indices Airflow maps them.
     """
-    uri = store.result_uri(result.run, result.ref)
-    push_record(ti, TaskRecord.of(result, uri, job_id, chunk))
-
-
-def record_set(
-    ti: TaskInstance, store: FlowDatastore, progress: Progress, part: str, attempt: int
-) -> None:
-    """Leave the record of a task instance whose tasks, of which there are several, have succeeded."""
     results = progress.results()
-    first = results[0]
-    outcome = SetOutcome(first.flow, first.run, first.step, tuple(map(Outcome.of, results)))
-    uri = store.write_set_outcome(part, attempt, outcome)
-    push_record(ti, replace(_record_of_several(results, part, attempt, uri), outcome=uri))
+    if len(results) > 1:
+        first = results[0]
+        outcome = SetOutcome(first.flow, first.run, first.step, tuple(map(Outcome.of, results)))
+        uri = store.write_set_outcome(part, attempt, outcome)
+        push_record(ti, replace(_record_of_several(results, part, attempt, uri), outcome=uri))
+        return 0
+    (result,) = results
+    count = result.splits.count if result.splits else 0
+    chunk = chunk_size(count) if mapped else 1
+    push_record(ti, TaskRecord.of(result, store.result_uri(result.run, result.ref), None, chunk))
+    return math.ceil(count / chunk)
 
 
-def record_failed_set(
+def record_failure(
     ti: TaskInstance, store: FlowDatastore, progress: Progress, part: str, attempt: int, why: str
 ) -> None:
-    """Leave the record of a task instance of whose tasks, of loops each time, some have failed."""
+    """Leave the record of a task instance that has failed: some of its tasks have, of loops one time.
+
+    Args:
+        ti: Airflow's task instance.
+        store: The flow's datastore.
+        progress: Of the task instance.
+        part: Its name within the step.
+        attempt: Of this try.
+        why: What it ends with.
+    """
     failed = [unit.failed for unit in progress.pending() if unit.failed is not None]
     uri = store.result_uri(failed[0].run, failed[0].ref)
-    record = _record_of_several(failed, part, attempt, uri)
     count = sum(len(unit.past) + len(unit.tasks) for unit in progress.units)
+    if count == 1:
+        push_record(ti, TaskRecord.of(failed[0], uri))
+        return
+    record = _record_of_several(failed, part, attempt, uri)
     push_record(ti, replace(record, status="failed", count=count, error=why[:500]))
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 import time
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
@@ -23,11 +22,9 @@ from airflow_flowprovider.links import (
 )
 from airflow_flowprovider.mapping import FlowMapping
 from airflow_flowprovider.operators.completion import (
-    chunk_size,
     failure,
-    record_failed_set,
-    record_set,
-    record_single,
+    record_failure,
+    record_success,
     settle_jobs,
     tell_failures,
 )
@@ -374,36 +371,24 @@ class FlowStepOperator(BaseOperator):
 
     def _raise_failure(self, context: Context, work: _Work, told: Collection[str] = ()) -> None:
         """End the task instance if it has failed by what is known of its tasks."""
-        ti: Any = context["ti"]
         error = failure(work.progress, self.settings)
         if error is None:
             return
-        plain = is_plain(work.progress)
-        if not plain:
+        if not is_plain(work.progress):
             tell_failures(self.store, work.progress, self._show, told)
-        if not plain or work.progress.units[0].past:
-            attempt = work.tries.attempt
-            record_failed_set(ti, self.store, work.progress, work.part, attempt, str(error))
-        else:
-            failed = work.progress.units[0].failed
-            assert failed is not None
-            record_single(ti, self.store, failed, 1, None)
+        attempt, why = work.tries.attempt, str(error)
+        record_failure(context["ti"], self.store, work.progress, work.part, attempt, why)
         raise error
 
     def _succeed(self, context: Context, work: _Work) -> list[int] | None:
         """Leave the record; of a foreach that is mapped, the indices that it is mapped over."""
-        ti: Any = context["ti"]
         if self.outlets:
             announce_end(context, self.flow_name, f"{self.store.flow}/{work.run_id}")
-        results = work.progress.results()
-        if len(results) > 1:
-            record_set(ti, self.store, work.progress, work.part, work.tries.attempt)
-            return None
-        (result,) = results
-        count = result.splits.count if result.splits else 0
-        chunk = chunk_size(count) if work.mapped_over else 1
-        record_single(ti, self.store, result, chunk, None)
-        return list(range(math.ceil(count / chunk))) if work.mapped_over else None
+        attempt, ti = work.tries.attempt, context["ti"]
+        chunks = record_success(
+            ti, self.store, work.progress, work.part, attempt, mapped=work.mapped_over
+        )
+        return list(range(chunks)) if work.mapped_over else None
 
     def _describe(self, job_id: str) -> JobState | None:
         """What AWS says of a job; None if it does not answer."""

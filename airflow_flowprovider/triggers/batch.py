@@ -142,13 +142,15 @@ class BatchJobTrigger(BaseTrigger):
             if self.ref is not None:
                 log = LogReader(store, self.run_id, TaskRef.parse(self.ref), self.next_chunk)
             async for states in looks:
+                # The worker that ends the task shows what could not be read here.
+                complete = log is None
                 over = all(job_id in states and states[job_id].finished for job_id in self.job_ids)
                 if log is not None and (over or self._may_have_printed(states)):
-                    await self._show_log(poller, log)
+                    complete = await self._show_log(poller, log)
                 if over:
                     break
                 await report.tell(states)
-            if self.ends_here and (end := await self._end(poller, store, states)):
+            if self.ends_here and complete and (end := await self._end(poller, store, states)):
                 yield end
                 return
         # An earlier event can meet a scheduler that has not seen the deferral yet.
@@ -225,15 +227,17 @@ class BatchJobTrigger(BaseTrigger):
         running = any(state.status == "RUNNING" for state in states.values())
         return running and time.monotonic() >= self._next_log_look
 
-    async def _show_log(self, poller: JobPoller, log: LogReader) -> None:
+    async def _show_log(self, poller: JobPoller, log: LogReader) -> bool:
+        """Show what is new; whether all that is there could be read."""
         before = log.next_chunk
-        await self._show_chunks(poller, log)
+        complete = await self._show_chunks(poller, log)
         # A look costs a request, and many a task prints nothing for hours.
         quiet = min(_MAX_QUIET_SECONDS, 2 * self._quiet_seconds or self.poll_interval_min)
         self._quiet_seconds = 0.0 if log.next_chunk > before else quiet
         self._next_log_look = time.monotonic() + self._quiet_seconds
+        return complete
 
-    async def _show_chunks(self, poller: JobPoller, log: LogReader) -> None:
+    async def _show_chunks(self, poller: JobPoller, log: LogReader) -> bool:
         try:
             # A chunk at a time: what has been read is shown before the next read can fail, and other
             # triggers have their turn in between.
@@ -242,7 +246,9 @@ class BatchJobTrigger(BaseTrigger):
                     self.log.info("%s", line.text)
                 await asyncio.sleep(0)
         except DatastoreError as error:
-            # The worker prints what is missing here; a hiccup must not end the task.
+            # A hiccup must not end the task.
             if not self._log_failed:
                 self._log_failed = True
                 self.log.warning("The task's log cannot be read for now: %s", error)
+            return False
+        return True

@@ -9,8 +9,8 @@ from airflow_flowprovider.operators import completion
 from airflow_flowprovider.operators.completion import (
     chunk_size,
     failure,
-    record_set,
-    record_single,
+    record_failure,
+    record_success,
     settle_jobs,
     tell_failures,
 )
@@ -162,9 +162,30 @@ def progress_of(
 
 def test_success_of_one_task_leaves_its_record(store: FlowDatastore) -> None:
     ti = FakeTaskInstance("start")
-    record_single(ti, store, succeed(store, SPEC, next=("end",)), 1, "job-7")
+    succeed(store, SPEC, next=("end",), batch_job="job-7")
+    assert record_success(ti, store, progress_of(store, "start", [Planned()]), "0", 0) == 0
     record = TaskRecord.from_dict(ti.own(RECORD_KEY))
     assert (record.status, record.batch_job, record.count) == ("succeeded", "job-7", 1)
+    assert record.result == store.result_uri(RUN, SPEC.ref)
+
+
+def test_what_airflow_maps_over_is_told_with_the_size_of_its_chunks(
+    store: FlowDatastore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("AIRFLOW__CORE__MAX_MAP_LENGTH", "5")
+    ti = FakeTaskInstance("start")
+    succeed(store, SPEC, next=("body",), splits=WIDE)
+    progress = progress_of(store, "start", [Planned()])
+    assert record_success(ti, store, progress, "0", 0, mapped=True) == 4
+    assert TaskRecord.from_dict(ti.own(RECORD_KEY)).chunk == 3
+
+
+def test_failure_of_one_task_leaves_its_record(store: FlowDatastore) -> None:
+    ti = FakeTaskInstance("start")
+    commit(store, SPEC, status="failed", error=USER)
+    record_failure(ti, store, progress_of(store, "start", [Planned()]), "0", 0, "why")
+    record = TaskRecord.from_dict(ti.own(RECORD_KEY))
+    assert (record.status, record.task, record.count) == ("failed", "0", 1)
     assert record.result == store.result_uri(RUN, SPEC.ref)
 
 
@@ -175,7 +196,7 @@ def test_success_of_many_leaves_one_record_that_leads_to_their_outcomes(
         succeed(store, spec, next=("join",))
     tasks = [Planned((), spec.foreach) for spec in specs_of_a_set()]
     ti = FakeTaskInstance("body")
-    record_set(ti, store, progress_of(store, "body", tasks), "0", 3)
+    assert record_success(ti, store, progress_of(store, "body", tasks), "0", 3) == 0
     record = TaskRecord.from_dict(ti.own(RECORD_KEY))
     assert (record.count, record.status, record.attempt) == (12, "succeeded", 3)
     outcomes = store.read_set_outcome(str(record.outcome)).outcomes

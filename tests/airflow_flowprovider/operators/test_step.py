@@ -98,7 +98,7 @@ def test_what_the_dag_holds(driver: Driver) -> None:
     operator = driver.operator("join")
     assert operator.pathspec == "SampleFlow/{{ run_id }}/join"
     assert operator.job == {"image": "python:3", "queue": "q", "vcpu": 2.0, "memory_mib": 2048}
-    assert operator.template_fields == ("pathspec", "job")
+    assert operator.template_fields == ("pathspec", "job", "code", "parameters")
 
 
 def test_a_step_from_launch_to_deferral_to_its_end(driver: Driver) -> None:

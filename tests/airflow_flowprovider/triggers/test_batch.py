@@ -272,6 +272,19 @@ def test_success_takes_no_second_worker(
     assert shown == ["two", "Task MyFlow/run-1/train/3 has succeeded"]
 
 
+def test_a_log_whose_end_cannot_be_read_is_for_a_worker(
+    fake: FakeBatch, store: FlowDatastore, pushed: dict[str, Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(*_: Any) -> None:
+        raise DatastoreError("slow down")
+
+    monkeypatch.setattr(FlowDatastore, "read_log_chunk", fail)
+    succeed(store, SPEC)
+    fake.change("job-0", "SUCCEEDED")
+    assert type(ended_here(trigger(store, ends_here=True))) is TriggerEvent
+    assert not pushed
+
+
 def test_a_record_that_cannot_be_left_is_for_a_worker(
     fake: FakeBatch, store: FlowDatastore, monkeypatch: pytest.MonkeyPatch
 ) -> None:
