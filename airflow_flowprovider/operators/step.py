@@ -376,17 +376,23 @@ class FlowStepOperator(BaseOperator):
             return
         if not is_plain(work.progress):
             tell_failures(self.store, work.progress, self._show, told)
+        ti: Any = context["ti"]
         attempt, why = work.tries.attempt, str(error)
-        record_failure(context["ti"], self.store, work.progress, work.part, attempt, why)
+        record_failure(ti, self.store, work.progress, work.part, attempt, why)
         raise error
 
     def _succeed(self, context: Context, work: _Work) -> list[int] | None:
         """Leave the record; of a foreach that is mapped, the indices that it is mapped over."""
         if self.outlets:
             announce_end(context, self.flow_name, f"{self.store.flow}/{work.run_id}")
-        attempt, ti = work.tries.attempt, context["ti"]
+        ti: Any = context["ti"]
         chunks = record_success(
-            ti, self.store, work.progress, work.part, attempt, mapped=work.mapped_over
+            ti,
+            self.store,
+            work.progress,
+            work.part,
+            work.tries.attempt,
+            mapped=work.mapped_over,
         )
         return list(range(chunks)) if work.mapped_over else None
 
