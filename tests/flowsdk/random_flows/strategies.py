@@ -201,8 +201,8 @@ def last_step(block: Block) -> str:
     match block[-1]:
         case Linear(head):
             return head.name
-        case Switch(after=after):
-            return after.name
+        case Switch(after=Step(name)):
+            return name
         case Split(join=join) | Foreach(join=join) | Gang(join=join):
             return join.name
 
