@@ -6,6 +6,7 @@ by the version's number.
 
 from __future__ import annotations
 
+import inspect
 from datetime import timedelta
 from typing import Any
 
@@ -28,12 +29,20 @@ __all__ = [
     "AssetOrTimeSchedule",
     "CronDataIntervalTimetable",
     "CronTriggerTimetable",
+    "group_docs",
     "has_listeners",
     "label_message",
     "retry_policy",
     "triggers_hear_of_kills",
     "triggers_push_xcoms",
 ]
+
+
+def group_docs(text: str | None) -> dict[str, str | None]:
+    """The argument of a task group that shows a text with it; none before Airflow 3.3."""
+    from airflow.sdk import TaskGroup
+
+    return {"doc_md": text} if "doc_md" in inspect.signature(TaskGroup).parameters else {}
 
 
 def has_listeners() -> bool:

@@ -9,6 +9,7 @@ from airflow.sdk import TaskGroup
 from airflow.sdk.definitions.taskgroup import MappedTaskGroup
 
 from airflow_flowprovider.arguments import dag_arguments
+from airflow_flowprovider.compat import group_docs
 from airflow_flowprovider.compiler import checked_graph
 from airflow_flowprovider.config import ProviderConfig
 from airflow_flowprovider.discovery import withdraw
@@ -55,7 +56,7 @@ class FlowTaskGroup(TaskGroup):
         graph = checked_graph(flow, config)
         _check_parameters(flow, parameters or {})
         own = {
-            "doc_md": markdown(documentation(flow, graph)),
+            **group_docs(markdown(documentation(flow, graph))),
             "tooltip": graph.doc.partition("\n")[0],
             "default_args": dag_arguments(flow)[0].get("default_args", {}),
         }
