@@ -7,8 +7,8 @@ from airflow.providers.standard.operators.empty import EmptyOperator
 from airflow.sdk import DAG, TaskGroup, task, task_group
 from airflow.sdk.definitions.taskgroup import MappedTaskGroup
 
-from airflow_flowprovider.compat import group_docs
 from airflow_flowprovider import FlowTaskGroup
+from airflow_flowprovider.compat import group_docs
 from airflow_flowprovider.operators.step import FlowStepOperator
 from flowsdk import FlowSpec, Parameter, airflow, airflow_sensor, step
 from flowsdk.exception import FlowLintError, UsageError
