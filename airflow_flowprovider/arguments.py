@@ -20,7 +20,7 @@ from flowsdk.exception import UsageError, did_you_mean
 from flowsdk.lint import Problem
 
 if TYPE_CHECKING:
-    from flowsdk.graph import FlowGraph
+    from flowsdk.graph import FlowGraph, Node
 
 #: Arguments of DAGs and of tasks that follow from the flow → what to use instead.
 _OWN = {
@@ -93,14 +93,14 @@ def dag_arguments(flow: type) -> tuple[dict[str, Any], str]:
     return of_dag, decorator.location
 
 
-def task_arguments(flow: type, step: str) -> tuple[dict[str, Any], str]:
+def task_arguments(flow: type, node: Node) -> tuple[dict[str, Any], str]:
     """What ``@airflow`` on a step gives its task, and ``file:line`` of it; empty if there is none.
 
     Args:
         flow: The flow class.
-        step: Name of the step.
+        node: The step.
     """
-    decorator = _of_step(flow, step)
+    decorator = _of_step(flow, node)
     if decorator is None:
         return {}, ""
     given = {name: _object(name, value) for name, value in decorator.attributes.items()}
@@ -128,7 +128,7 @@ def argument_problems(flow: type, graph: FlowGraph) -> Iterator[Problem]:
         what = f"default_args of flow {graph.name}"
         yield from _problems(decorator, what, (BaseOperator,), _OWN_OF_TASK, defaults)
     for node in graph:
-        if found := _of_step(flow, node.name):
+        if found := _of_step(flow, node):
             yield from _problems(found, f"step {node.name!r}", (BaseOperator,), _OWN_OF_TASK)
 
 
@@ -190,9 +190,10 @@ def _object(name: str, value: Any) -> Any:
     return pkgutil.resolve_name(value) if isinstance(value, str) else value
 
 
-def _of_step(flow: type, step: str) -> Decorator | None:
-    found = (one for one in decorators_of(flow, step) if one.name == "airflow")
-    return next(found, None)
+def _of_step(flow: type, node: Node) -> Decorator | None:
+    if "airflow" not in node.decorators:
+        return None
+    return next(one for one in decorators_of(flow, node.name) if one.name == "airflow")
 
 
 @lru_cache(maxsize=2)

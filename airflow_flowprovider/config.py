@@ -6,8 +6,10 @@ does not import Airflow.
 
 from __future__ import annotations
 
+import os
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Any
 
 from flowsdk.aws_batch.definition import BatchDefaults, read_gpu_queues
@@ -115,6 +117,9 @@ CONFIG_OPTIONS: dict[str, dict[str, Any]] = {
 }
 
 
+_VARIABLES = tuple(f"AIRFLOW__{SECTION}__{name}".upper() for name in CONFIG_OPTIONS)
+
+
 @dataclass(frozen=True)
 class ProviderConfig:
     """The settings, read once. See ``CONFIG_OPTIONS`` for what each means; times in seconds.
@@ -142,31 +147,13 @@ class ProviderConfig:
 
     @classmethod
     def load(cls) -> ProviderConfig:
-        """Read Airflow's configuration.
+        """Read Airflow's configuration; again only if the environment has changed.
 
         Raises:
             AirflowConfigException: A value is not of its option's type.
             UsageError: ``gpu_queues`` is malformed.
         """
-        from airflow.configuration import conf
-
-        # With a fallback: where the package is on the path but not installed, Airflow knows no
-        # defaults of ours.
-        def read(name: str) -> Any:
-            default = CONFIG_OPTIONS[name]["default"]
-            kind = CONFIG_OPTIONS[name]["type"]
-            if kind == "float":
-                return conf.getfloat(SECTION, name, fallback=float(default))
-            if kind == "integer":
-                return conf.getint(SECTION, name, fallback=int(default))
-            return conf.get(SECTION, name, fallback=default) or None
-
-        values = {name: read(name) for name in CONFIG_OPTIONS}
-        queues = (queue.strip() for queue in (values["fargate_queues"] or "").split(","))
-        values["fargate_queues"] = tuple(queue for queue in queues if queue)
-        where = f"[{SECTION}] gpu_queues"
-        values["gpu_queues"] = read_gpu_queues(values["gpu_queues"], where)
-        return cls(**values)
+        return _read(tuple(os.environ.get(variable) for variable in _VARIABLES))
 
     @property
     def batch_defaults(self) -> BatchDefaults:
@@ -179,3 +166,27 @@ class ProviderConfig:
             gpu_queues=self.gpu_queues,
             fargate_queues=self.fargate_queues,
         )
+
+
+# Airflow reads its files once in a process, and takes milliseconds for a few options.
+@lru_cache(maxsize=1)
+def _read(variables: tuple[str | None, ...]) -> ProviderConfig:  # noqa: ARG001  # what it depends on
+    from airflow.configuration import conf
+
+    # With a fallback: where the package is on the path but not installed, Airflow knows no
+    # defaults of ours.
+    def read(name: str) -> Any:
+        default = CONFIG_OPTIONS[name]["default"]
+        kind = CONFIG_OPTIONS[name]["type"]
+        if kind == "float":
+            return conf.getfloat(SECTION, name, fallback=float(default))
+        if kind == "integer":
+            return conf.getint(SECTION, name, fallback=int(default))
+        return conf.get(SECTION, name, fallback=default) or None
+
+    values = {name: read(name) for name in CONFIG_OPTIONS}
+    queues = (queue.strip() for queue in (values["fargate_queues"] or "").split(","))
+    values["fargate_queues"] = tuple(queue for queue in queues if queue)
+    where = f"[{SECTION}] gpu_queues"
+    values["gpu_queues"] = read_gpu_queues(values["gpu_queues"], where)
+    return ProviderConfig(**values)

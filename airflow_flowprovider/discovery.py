@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from types import ModuleType
 from typing import TYPE_CHECKING
@@ -23,19 +23,20 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True)
-class _Registration:
-    """What a flow class has been made into.
+class _DagFile:
+    """What the flow classes of a DAG file have been made into.
 
     Attributes:
-        dag: The DAG.
-        module: The DAG file, as imported this time.
+        module: The file, as imported this time.
+        dags: Flow class → its DAG.
     """
 
-    dag: DAG
     module: ModuleType
+    dags: dict[type, DAG] = field(default_factory=dict)
 
 
-_registered: dict[type, _Registration] = {}
+#: By the name of the module.
+_files: dict[str, _DagFile] = {}
 
 
 def might_contain_flow(file_path: str, zip_file: ZipFile | None = None) -> bool:
@@ -65,8 +66,12 @@ def compile_on_import(flow: type[FlowSpec]) -> None:
     if module_name is None or flow.__module__ != module_name:
         return
     module = sys.modules[module_name]
-    for other in list(_registered):
-        if _gives_way(other, flow, module):
+    if module_name not in _files or _files[module_name].module is not module:
+        _files[module_name] = _DagFile(module)
+    file = _files[module_name]
+    for other in list(file.dags):
+        # A base class is no flow of its own. Decorators may make a class anew, under its name.
+        if issubclass(flow, other) or other.__qualname__ == flow.__qualname__:
             withdraw(other)
     mark_deployed(flow)
     try:
@@ -76,15 +81,15 @@ def compile_on_import(flow: type[FlowSpec]) -> None:
     except (FlowException, OSError, ValueError, TypeError) as error:
         dag = IllFormedFlow(dag_id=flow.__name__)
         dag.flow_error = error
-    _registered[flow] = _Registration(dag, module)
+    file.dags[flow] = dag
     DagContext.autoregistered_dags.add((dag, module))
 
 
 def withdraw(flow: type[FlowSpec]) -> None:
     """Undo :func:`compile_on_import`, for a flow that its file makes a DAG of by itself."""
-    registration = _registered.pop(flow, None)
-    if registration is not None:
-        DagContext.autoregistered_dags.discard((registration.dag, registration.module))
+    file = _files.get(flow.__module__)
+    if file is not None and flow in file.dags:
+        DagContext.autoregistered_dags.discard((file.dags.pop(flow), file.module))
 
 
 class IllFormedFlow(DAG):
@@ -96,10 +101,11 @@ class IllFormedFlow(DAG):
         """Raise what is wrong with the flow; it becomes the import error of the file."""
         # Airflow keeps one import error for each file, the last: so all flows are in each.
         errors = [
-            registration.dag.flow_error
-            for registration in _registered.values()
-            if isinstance(registration.dag, IllFormedFlow)
-            and registration.module.__file__ == self.fileloc
+            dag.flow_error
+            for file in _files.values()
+            if file.module.__file__ == self.fileloc
+            for dag in file.dags.values()
+            if isinstance(dag, IllFormedFlow)
         ]
         if len(errors) < 2:
             raise self.flow_error
@@ -109,15 +115,6 @@ class IllFormedFlow(DAG):
         if not others:
             raise FlowLintError(list(problems))
         raise FlowException("\n".join([*map(str, problems), *others]))
-
-
-def _gives_way(other: type, flow: type, module: ModuleType) -> bool:
-    """Whether a class registered earlier is not, or no longer, a flow of its own."""
-    if _registered[other].module is not module:
-        # Of another file, which Airflow has dealt with if it has been imported anew.
-        return sys.modules.get(other.__module__) is not _registered[other].module
-    # Decorators may make a class anew, under its name.
-    return issubclass(flow, other) or other.__qualname__ == flow.__qualname__
 
 
 def _is_complete(flow: type[FlowSpec]) -> bool:

@@ -110,7 +110,7 @@ class FlowTasks:
         if node.name == self._graph.start:
             own["code"] = source_version(self._graph.file)
             own["parameters"] = self._parameters
-        given, location = task_arguments(self._flow, node.name)
+        given, location = task_arguments(self._flow, node)
         with blamed_on("@airflow", location):
             operator = FlowStepOperator(
                 task_id=f"{prefix}{node.name}",

@@ -13,6 +13,7 @@ from flowsdk.exception import ConfigError, did_you_mean
 UNPACKED = "_unpacked_config_"
 #: What attributes of decorators mostly are; they are looked at for each step of each flow.
 _PLAIN = frozenset({type(None), bool, int, float, str})
+_CONTAINERS = frozenset({dict, list, tuple})
 
 
 class ConfigExpression:
@@ -102,9 +103,10 @@ def config_expr(expr: str) -> ConfigExpression:
 
 def has_expressions(value: Any) -> bool:
     """Whether there is an expression in a value or, for dicts, lists, tuples and sets, inside it."""
-    if type(value) in _PLAIN:
+    kind = type(value)
+    if kind in _PLAIN:
         return False
-    if _is_expression(value):
+    if kind not in _CONTAINERS and _is_expression(value):
         return True
     if isinstance(value, Mapping):
         members = (member for pair in value.items() for member in pair)

@@ -11,7 +11,7 @@ import os
 import sys
 import traceback
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from types import CodeType
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -35,10 +35,12 @@ class Prepared:
     Attributes:
         decorators: Step → the decorators in effect, the outermost first.
         flow_decorators: Name → the flow's decorators in effect.
+        settings: Step → what its decorators add up to, where somebody has asked for that.
     """
 
     decorators: Mapping[str, Sequence[StepDecorator]]
     flow_decorators: Mapping[str, Sequence[FlowDecorator]]
+    settings: dict[str, Any] = field(default_factory=dict, compare=False)
 
 
 def prepare(flow: type, extra: Sequence[StepDecorator] = ()) -> Prepared:

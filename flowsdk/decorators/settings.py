@@ -9,7 +9,7 @@ from typing import Any
 
 from flowsdk.decorators.base import StepDecorator, decorators_of
 from flowsdk.decorators.parallel import Parallel
-from flowsdk.decorators.prepare import flow_decorators
+from flowsdk.decorators.prepare import flow_decorators, prepare
 from flowsdk.decorators.schedule import Schedule, ScheduleSettings
 from flowsdk.decorators.timeout import Timeout
 
@@ -123,7 +123,15 @@ def step_settings(flow: type, step: str, extra: Sequence[StepDecorator] = ()) ->
     Raises:
         DecoratorError: The step does not exist, or its decorators do not go together.
     """
-    found = {decorator.name: decorator for decorator in decorators_of(flow, step, extra)}
+    known = prepare(flow, extra).settings
+    if step not in known:
+        known[step] = _added_up(decorators_of(flow, step, extra))
+    found: StepSettings = known[step]
+    return found
+
+
+def _added_up(decorators: Sequence[StepDecorator]) -> StepSettings:
+    found = {decorator.name: decorator for decorator in decorators}
     attributes = {name: decorator.attributes for name, decorator in found.items()}
     retry = attributes.get("retry", {})
     timeout = found.get("timeout")

@@ -60,7 +60,7 @@ def sources_of(functions: Mapping[str, Any]) -> dict[str, FunctionSource]:
 
 
 # A few only: the trees of many files would keep the garbage collector busy.
-@lru_cache(maxsize=8)
+@lru_cache(maxsize=2)
 def syntax_tree(text: str) -> ast.Module:
     """The syntax tree of a file's text; not to be changed.
 
@@ -81,7 +81,7 @@ def statements(body: Sequence[ast.stmt]) -> Iterator[ast.stmt]:
             todo += block
 
 
-@lru_cache(maxsize=8)
+@lru_cache(maxsize=2)
 def _parse(text: str, file: str) -> Mapping[int, FunctionSource]:
     """The functions of a file by their first line, which is that of the first decorator."""
     try:

@@ -73,12 +73,12 @@ def test_airflow_once() -> None:
 @pytest.mark.parametrize(
     ("declare", "message"),
     [
-        (lambda: airflow_sensor(), "found the sensor None, expected a class or the dotted name"),
+        (airflow_sensor, "found the sensor None, expected a class or the dotted name"),
         (lambda: airflow_sensor("NoModule"), "found the sensor 'NoModule'"),
-        (lambda: airflow_s3_key_sensor(), "found no bucket_key"),
+        (airflow_s3_key_sensor, "found no bucket_key"),
         (lambda: airflow_s3_key_sensor(bucket_key="a", mode="now"), "expected 'poke' or 'resch"),
         (lambda: airflow_s3_key_sensor(bucket_keys="a"), "Did you mean 'bucket_key'"),
-        (lambda: airflow_external_task_sensor(), "found no external_dag_id"),
+        (airflow_external_task_sensor, "found no external_dag_id"),
         (
             lambda: airflow_external_task_sensor(external_dag_id="a", allowed_states=["succes"]),
             "Did you mean 'success'",
