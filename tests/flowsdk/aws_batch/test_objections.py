@@ -4,7 +4,7 @@ from dataclasses import replace
 
 import pytest
 
-from flowsdk import FlowSpec, batch, resources, step
+from flowsdk import FlowSpec, batch, parallel, resources, step
 from flowsdk.aws_batch.definition import BatchDefaults
 from flowsdk.aws_batch.objections import job_problems, objections, refuse
 from flowsdk.decorators.settings import StepSettings
@@ -152,3 +152,30 @@ def test_problems_are_at_the_decorators_that_ask() -> None:
     ]
     assert [problem.step for problem in found] == ["start", "start", "end"]
     assert "@batch (step 'start'): container_properties: found 'usr', expected" in str(found[1])
+
+
+class GangOnFargate(FlowSpec):
+    @step
+    def start(self):
+        self.next(self.train, num_parallel=2)
+
+    @batch(queue="q-fargate", execution_role="r")
+    @parallel
+    @step
+    def train(self):
+        self.next(self.join)
+
+    @step
+    def join(self, inputs):
+        self.next(self.end)
+
+    @step
+    def end(self): ...
+
+
+def test_a_gang_is_refused_where_there_are_no_multi_node_jobs() -> None:
+    (problem,) = job_problems(GangOnFargate, graph_of(GangOnFargate), DEFAULTS)
+    places = {d.name: d.location for d in GangOnFargate.train.decorators}
+    assert f"{problem.file}:{problem.line}" == places["parallel"]
+    assert "@parallel (step 'train'): found a gang, which is a multi-node job" in str(problem)
+    assert "queue 'q-fargate' runs on it" in str(problem)
