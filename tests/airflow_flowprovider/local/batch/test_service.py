@@ -212,7 +212,8 @@ def test_a_job_too_large_for_its_queue_stays_runnable_until_it_is_cancelled(jobs
 
 def test_a_queue_must_be_enabled_and_a_fair_share_queue_wants_an_identifier(jobs: Jobs) -> None:
     policy = jobs.batch.create_scheduling_policy(name="shares", fairsharePolicy={})["arn"]
-    (environment,) = jobs.batch.describe_compute_environments()["computeEnvironments"]
+    # Other tests add some of their own.
+    environment, *_ = jobs.batch.describe_compute_environments()["computeEnvironments"]
     order = [{"order": 1, "computeEnvironment": environment["computeEnvironmentArn"]}]
     for name, more in (("off", {"state": "DISABLED"}), ("fair", {"schedulingPolicyArn": policy})):
         arguments = {"priority": 1, "computeEnvironmentOrder": order, "state": "ENABLED", **more}
