@@ -108,12 +108,11 @@ def has_expressions(value: Any) -> bool:
         return False
     if kind not in _CONTAINERS and _is_expression(value):
         return True
-    if isinstance(value, Mapping):
-        members = (member for pair in value.items() for member in pair)
-        return any(has_expressions(member) for member in members if type(member) not in _PLAIN)
-    if isinstance(value, (list, tuple, set)):
-        return any(map(has_expressions, value))
-    return False
+    if kind is dict or isinstance(value, Mapping):
+        value = [*value.keys(), *value.values()]
+    elif not isinstance(value, (list, tuple, set)):
+        return False
+    return any([has_expressions(member) for member in value if type(member) not in _PLAIN])
 
 
 def evaluate(value: Any, flow: type) -> Any:

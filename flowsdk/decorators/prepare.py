@@ -58,16 +58,16 @@ def prepare(flow: type, extra: Sequence[StepDecorator] = ()) -> Prepared:
         ConfigError: A Config has no value.
     """
     uses_configs = "flowsdk.configs" in sys.modules  # else no flow can have one
-    if uses_configs:
+    configs = flow.__dict__.get("_flow_configs")
+    if uses_configs and configs is None:
         from flowsdk.configs import resolve_configs
 
-        resolve_configs(flow)
-    configs = flow.__dict__.get("_flow_configs")
+        configs = resolve_configs(flow)
     source, known = flow.__dict__.get("_flow_prepared", (None, {}))
     if "_flow_prepared" not in flow.__dict__ or source is not configs:
         known = {}
         type.__setattr__(flow, "_flow_prepared", (configs, known))
-    key = tuple(decorator.spec() for decorator in extra)
+    key = tuple([decorator.spec() for decorator in extra])
     if key not in known:
         known[key] = _Preparation(flow, extra, uses_configs).run()
     return known[key]  # type: ignore[no-any-return]
