@@ -241,8 +241,9 @@ def _names_flows(line: str) -> bool:
 
 def _file_being_imported() -> str | None:
     """Name of the module that Airflow imports or, for it never says so, has imported last."""
-    context = sys.modules.get(_IMPORT_CONTEXT)
-    name: str | None = context.DagContext.current_autoregister_module_name if context else None
+    # Airflow 3.1 imports much, and with that asks for much, before this module is complete.
+    context = getattr(sys.modules.get(_IMPORT_CONTEXT), "DagContext", None)
+    name: str | None = context.current_autoregister_module_name if context else None
     return name
 
 

@@ -1,8 +1,10 @@
 from __future__ import annotations
 
+import importlib
 import subprocess
 import sys
 import textwrap
+from types import ModuleType
 
 import pytest
 from airflow.configuration import conf
@@ -21,6 +23,14 @@ def test_a_users_choice_stands(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("AIRFLOW__CORE__MIGHT_CONTAIN_DAG_CALLABLE", "their.callable")
     policy.install()
     assert conf.get("core", "might_contain_dag_callable") == "their.callable"
+
+
+def test_airflow_may_ask_for_modules_while_it_is_imported(monkeypatch: pytest.MonkeyPatch) -> None:
+    policy.install()
+    half = ModuleType("contextmanager")
+    monkeypatch.setitem(sys.modules, "airflow.sdk.definitions._internal.contextmanager", half)
+    with pytest.raises(ModuleNotFoundError, match="not_installed_x"):
+        importlib.import_module("not_installed_x")
 
 
 def test_other_processes_pay_nothing_for_flows() -> None:
