@@ -176,3 +176,15 @@ def test_a_chunk_has_several_splits(store: FlowDatastore, xcoms: XComs) -> None:
     chunks = [tasks_of("body", store, xcoms, index) for index in range(3)]
     indices = [[task.foreach[0].index for task in chunk] for chunk in chunks]
     assert indices == [[0, 1, 2, 3], [4, 5, 6, 7], [8, 9]]
+
+
+def test_in_a_group_of_a_dag_all_ids_have_its_prefix(store: FlowDatastore, xcoms: XComs) -> None:
+    finish(store, xcoms, "start", splits=SPLITS)
+    for index in (0, 1):
+        finish(store, xcoms, "both", (frame(index),))
+    prefixed = {(f"outer.part.{task}", *rest): value for (task, *rest), value in xcoms.items()}
+    ti = FakeTaskInstance("outer.part.join", xcoms=prefixed)
+    parents = Parents(ti, GRAPH, FlowMapping(SampleFlow), GRAPH["join"], store)
+    assert [task.parents for task in parents.tasks()] == [
+        (TaskRef("both", "0", 0), TaskRef("both", "1", 0))
+    ]

@@ -70,6 +70,11 @@ def test_parameters_are_checked_once_more(store: FlowDatastore) -> None:
         read_run(store, RUN, "body")
 
 
+def test_what_a_group_is_given_wins_over_the_dag(store: FlowDatastore) -> None:
+    run = start_run(SampleFlow, store, context(TI, {"size": 1}), {"size": "2"})
+    assert run.parameters == {"size": 2}
+
+
 def test_what_current_can_tell() -> None:
     noon = datetime(2026, 11, 21, 12, tzinfo=timezone.utc)
     known = facts(context(TI, logical_date=noon, run_after=noon, run_type=RunType.MANUAL))
