@@ -10,7 +10,7 @@ import pytest
 
 from airflow_flowprovider.local.standalone import Standalone
 from tests.e2e.support import MAX_MAP_LENGTH, ROOT, Airflow
-from tests.servers import PostgreSql
+from tests.servers import PostgreSql, Redis
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
@@ -31,8 +31,24 @@ def database() -> Iterator[dict[str, str]]:
 
 
 @pytest.fixture(scope="session")
+def celery(database: dict[str, str]) -> Iterator[dict[str, str]]:
+    """The settings that let Airflow have a Celery worker beside its LocalExecutor, with a Redis."""
+    if not database or Redis.program() is None:
+        yield {}
+        return
+    results = database["AIRFLOW__DATABASE__SQL_ALCHEMY_CONN"]
+    with Redis() as server:
+        yield {
+            "AIRFLOW__CORE__EXECUTOR": "LocalExecutor,CeleryExecutor",
+            "AIRFLOW__CELERY__BROKER_URL": server.url,
+            "AIRFLOW__CELERY__RESULT_BACKEND": f"db+{results}",
+            "AIRFLOW__CELERY__WORKER_CONCURRENCY": "2",
+        }
+
+
+@pytest.fixture(scope="session")
 def airflow(
-    tmp_path_factory: pytest.TempPathFactory, database: dict[str, str]
+    tmp_path_factory: pytest.TempPathFactory, database: dict[str, str], celery: dict[str, str]
 ) -> Iterator[Airflow]:
     """The example flows and those of tests/e2e/flows, in the dags folder of a real Airflow."""
     folder = tmp_path_factory.mktemp("airflow")
@@ -42,6 +58,7 @@ def airflow(
         shutil.copy(file, dags)
     extra_env = {
         **database,
+        **celery,
         # A worker that was killed is noticed after 20 s instead of 5 minutes.
         "AIRFLOW__SCHEDULER__TASK_INSTANCE_HEARTBEAT_TIMEOUT": "20",
         "AIRFLOW__SCHEDULER__TASK_INSTANCE_HEARTBEAT_TIMEOUT_DETECTION_INTERVAL": "5",
