@@ -13,6 +13,7 @@ from airflow.sdk import DAG
 from airflow.sdk.definitions._internal.contextmanager import DagContext
 from airflow.utils.file import might_contain_dag_via_default_heuristic
 
+from airflow_flowprovider import placeholders
 from airflow_flowprovider.compiler import compile_flow
 from flowsdk.exception import FlowException, FlowLintError
 from flowsdk.flow import graph_of
@@ -46,6 +47,8 @@ def might_contain_flow(file_path: str, zip_file: ZipFile | None = None) -> bool:
         file_path: The file, or its name in the archive.
         zip_file: The archive, if it is in one.
     """
+    # Airflow asks right before it imports the file, which is not to meet those of the one before.
+    placeholders.forget()
     if might_contain_dag_via_default_heuristic(file_path, zip_file):
         return True
     content = zip_file.read(file_path) if zip_file else Path(file_path).read_bytes()

@@ -72,6 +72,12 @@ def test_the_docs_of_the_dag_list_what_is_missing(dag_file: Write) -> None:
     )
 
 
+def test_each_file_of_a_process_has_its_own(dag_file: Write) -> None:
+    dag_file(flow("import json, torch_x"), "first.py").dag.validate()
+    other = dag_file(flow("import json\nimport torch_x"), "second.py").dag
+    assert "- `torch_x` (second.py:2)" in other.doc_md
+
+
 def test_the_docs_say_nothing_where_all_is_installed(dag_file: Write) -> None:
     assert "not installed" not in dag_file(flow("import json")).dag.doc_md
 
