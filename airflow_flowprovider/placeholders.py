@@ -236,7 +236,8 @@ def _importer_in_flow_file() -> FrameType | None:
 
 
 def _names_flows(line: str) -> bool:
-    return "flowsdk" in line or "airflow_flowprovider" in line  # defines a flow, or has one in a group
+    # A file that defines a flow, or has one in a group.
+    return "flowsdk" in line or "airflow_flowprovider" in line
 
 
 def _file_being_imported() -> str | None:
