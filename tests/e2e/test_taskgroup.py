@@ -79,5 +79,3 @@ def test_a_flow_is_a_part_of_a_dag(airflow: Airflow) -> None:
     env = {k: v for k, v in airflow.standalone.env.items() if k.startswith(("AWS_", "PATH"))}
     root = {"FLOWSDK_DATASTORE": "s3://flows/flowsdk"}
     assert python(["-c", READ.format(pathspec=pathspec)], {**env, **root}).strip() == expected
-    # With the same settings as for any other run under Airflow.
-    assert airflow.read_with_client(READ.format(pathspec=pathspec)).strip() == expected
