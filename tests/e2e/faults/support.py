@@ -112,8 +112,10 @@ class Run:
         what = f"{self.dag}/{self.id}/{step} is {' or '.join(states)}"
         return dict(until(what, found))
 
-    def log(self, step: str, attempt: int = 1, index: int = -1) -> str:
-        return "\n".join(self.airflow.log(self.dag, self.id, step, attempt, index))
+    def log(self, step: str, attempt: int = 1) -> str:
+        """The log of a task, with the messages of exceptions, as Airflow's UI gets them."""
+        path = f"/dags/{self.dag}/dagRuns/{self.id}/taskInstances/{step}/logs/{attempt}"
+        return json.dumps(self.airflow.call("GET", f"{path}?full_content=true")["content"])
 
     def prefix(self, step: str, part: str = "0") -> str:
         """What the names of all jobs of a task instance begin with."""

@@ -1,6 +1,8 @@
 """A step that waits, then an array whose members wait, until files in a folder say go.
 
-Each time the code of a task runs, it leaves a file there: so a test can count.
+Each time the code of a task runs, it leaves a file there: so a test can count. Tries follow each other
+after seconds, so that four of them outlast an API server that is away for half a minute: without one,
+Airflow uses up a try for each worker that cannot start.
 """
 
 import time
@@ -24,7 +26,7 @@ class FanFlow(FlowSpec):
     width = Parameter("width", default=3)
 
     @resources(memory=512)
-    @retry(times=1, minutes_between_retries=0)
+    @retry(times=1, minutes_between_retries=0.1)
     @step
     def start(self):
         leave_trace(self.folder, "start")
@@ -35,7 +37,7 @@ class FanFlow(FlowSpec):
         self.next(self.body, foreach="members")
 
     @batch(array=True, memory=512)
-    @retry(times=1, minutes_between_retries=0)
+    @retry(times=1, minutes_between_retries=0.1)
     @step
     def body(self):
         leave_trace(self.folder, f"body-{self.input}")
@@ -45,7 +47,7 @@ class FanFlow(FlowSpec):
         self.next(self.join)
 
     @resources(memory=512)
-    @retry(times=1, minutes_between_retries=0)
+    @retry(times=1, minutes_between_retries=0.1)
     @step
     def join(self, inputs):
         leave_trace(self.folder, "join")
@@ -54,7 +56,7 @@ class FanFlow(FlowSpec):
         self.next(self.end)
 
     @resources(memory=512)
-    @retry(times=1, minutes_between_retries=0)
+    @retry(times=1, minutes_between_retries=0.1)
     @step
     def end(self):
         pass
