@@ -25,8 +25,9 @@ Construct = Callable[[str, Block], Block]
 
 #: Asks for arrays; means nothing for what a flow does.
 ARRAY = "batch(array=True)"
-_PLACE = "self.place = (current.step_name, current.task_id, self.index, self.input)"
-_TRAIL = "self.trail = [*self.trail, self.place[:2]]"
+# Texts made on the spot: of equal strings in a value, the pickle tells whether they are one object.
+_PLACE = "self.place = f'{current.step_name}/{current.task_id} {self.index} {self.input}'"
+_TRAIL = "self.trail = [*self.trail, self.place]"
 
 
 def plain(name: str, *last: str, decorators: tuple[str, ...] = ()) -> Step:
