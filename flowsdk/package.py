@@ -23,11 +23,16 @@ from flowsdk.exception import PackageError
 from flowsdk.graph.source import statements, syntax_tree
 
 _SKIPPED_FOLDERS = {"__pycache__", ".git", ".venv", "node_modules"}
+#: What tells that code starts flows of its own.
+_STARTS_FLOWS = (b"Runner", b"Deployer", b"subprocess", b"os.system", b"flowsdk.cli")
 #: Folders of flowsdk that only those jobs are given whose own files name one of the words.
 _ON_DEMAND = {
+    "aws_batch": _STARTS_FLOWS,
     "cards/assets": (b"VegaChart",),
-    "runner": (b"Runner", b"Deployer"),
+    "cli": _STARTS_FLOWS,
     "deployer": (b"Deployer",),
+    "lint": _STARTS_FLOWS,
+    "runner": (b"Runner", b"Deployer"),
     "tutorials": (),
 }
 
