@@ -97,5 +97,6 @@ $(BENCH_AIRFLOW)/.installed: pyproject.toml constraints.txt Makefile | $(STAMP)
 	$(BIN)/python -m venv --clear $(BENCH_AIRFLOW)
 	grep -v '^boto' constraints.txt >$(BENCH_AIRFLOW)/constraints.txt
 	-$(BIN)/uv pip install --quiet --python $(BENCH_AIRFLOW)/bin/python \
-		-c $(BENCH_AIRFLOW)/constraints.txt -e '.[airflow,local]' 'aiobotocore>=2.21'
+		-c $(BENCH_AIRFLOW)/constraints.txt -e '.[airflow,local]' 'aiobotocore>=2.21' \
+		psycopg2-binary asyncpg
 	@touch $@

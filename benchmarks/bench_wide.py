@@ -5,7 +5,9 @@ a deferrable ``BatchOperator`` of the Amazon provider over as many numbers; its 
 step does – square a number, store it in S3 with boto3 – and a TaskFlow task reads and adds up all
 results. It is measured as the provider has it by default, which asks for a job every 30 s, and asking
 every second. Calls of AWS are counted where they arrive; times are those of the DAG runs, by Airflow's
-own records, so most of a long run's time is that of its jobs, two of which run at once on two cores.
+own records, so most of a long run's time is that of its jobs, which share this machine's cores.
+
+The Amazon provider's triggers need aiobotocore, which `make bench` installs apart from ours.
 """
 
 from __future__ import annotations
@@ -21,6 +23,7 @@ from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from datetime import datetime
+from importlib.util import find_spec
 from pathlib import Path
 from urllib.parse import quote
 from urllib.request import Request, urlopen
@@ -185,7 +188,8 @@ class Bench:
         calls = self._take_counts()
         jobs = len(self._airflow.jobs(f"{dag}_square")) - before
         if state != "success":
-            raise SystemExit(f"{dag} {run}: {state}\n{self._airflow.failures(dag, run)}")
+            told = self._airflow.failures(dag, run)[-5000:]
+            raise SystemExit(f"{dag} {run}: {state}\n{told}")
         self._check_total(dag, run, splits)
         path = f"/dags/{dag}/dagRuns/{quote(run)}"
         found = self._airflow.call("GET", path)
@@ -262,7 +266,10 @@ def main() -> int:
     parser.add_argument("--mapped", type=int, default=0, help="splits of the mapped flow; 0: none")
     parser.add_argument("--hours", type=float, default=1.0, help="the most that a run may take")
     asked = parser.parse_args()
-    plan = [(dag, asked.compare) for dag in (ARRAY, MAPPED, TUNED, BY_HAND)]
+    rivals = (TUNED, BY_HAND) if find_spec("aiobotocore") else ()
+    if not rivals:
+        print("the DAG by hand is left out: aiobotocore is not installed; see `make bench`")
+    plan = [(dag, asked.compare) for dag in (ARRAY, MAPPED, *rivals)]
     plan += [(ARRAY, asked.array), (MAPPED, asked.mapped)]
     measured = []
     with (
