@@ -34,6 +34,10 @@ from flowsdk.spec import TaskRecord, TaskRef
 _MAX_QUIET_SECONDS = 30.0
 #: Before a job that AWS has not ended yet is ended again: from and to.
 _END_AGAIN_SECONDS = (0.5, 1.5)
+#: For how long jobs that AWS does not end are ended again.
+_END_SECONDS = 300.0
+#: What still ends jobs, of triggers that have gone: the event loop itself keeps no task alive.
+_ending: set[asyncio.Task[None]] = set()
 
 
 class BatchJobTrigger(BaseTrigger):
@@ -191,22 +195,31 @@ class BatchJobTrigger(BaseTrigger):
 
     async def on_kill(self) -> None:
         """A user has cleared or marked the task, or failed its run: the jobs have no purpose now."""
-        # Those that are there: a thousand tasks cleared at once must not make a thousand clients
-        # in the half minute that Airflow allows.
-        clients = self._clients or await sync_to_async(connect, thread_sensitive=False)(self._key)
-        for job_id in self.job_ids:
-            await self._terminate(clients, job_id)
+        # Airflow 3.3 cancels a trigger anew each second until it has ended, and with it what runs here.
+        ending = asyncio.create_task(self._terminate_all())
+        _ending.add(ending)
+        ending.add_done_callback(_ending.discard)
+        await asyncio.shield(ending)
 
-    async def _terminate(self, clients: Clients, job_id: str) -> None:
+    async def _terminate_all(self) -> None:
+        # Those that are there: a thousand tasks cleared at once must not make a thousand clients.
+        clients = self._clients or await sync_to_async(connect, thread_sensitive=False)(self._key)
+        deadline = time.monotonic() + _END_SECONDS
+        for job_id in self.job_ids:
+            await self._terminate(clients, job_id, deadline)
+
+    async def _terminate(self, clients: Clients, job_id: str, deadline: float) -> None:
         reason = "The task was cleared or marked in Airflow"
-        # For as long as Airflow lets it: nobody comes after it who would try again.
+        # Nobody comes after this who would try again.
         while True:
             await turn_to_end()
             try:
                 await asyncio.to_thread(clients.jobs.terminate, job_id, reason)
-            except (BatchThrottled, BatchUnanswered):
-                await asyncio.sleep(random.uniform(*_END_AGAIN_SECONDS))
             except BatchError as error:
+                again = isinstance(error, (BatchThrottled, BatchUnanswered))
+                if again and time.monotonic() < deadline:
+                    await asyncio.sleep(random.uniform(*_END_AGAIN_SECONDS))
+                    continue
                 self.log.warning("Batch job %s may go on, terminate it by hand: %s", job_id, error)
                 return
             else:

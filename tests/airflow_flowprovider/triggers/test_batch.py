@@ -198,6 +198,31 @@ def test_a_thousand_tasks_cleared_at_once_make_no_new_clients(
     assert len(connections) == 1
 
 
+def test_airflow_does_not_give_a_trigger_the_time_to_end_its_job(
+    fake: FakeBatch, store: FlowDatastore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It cancels a trigger again each second, while that is still connecting, for example."""
+    cancelled = asyncio.Event()
+
+    async def late() -> None:
+        await cancelled.wait()
+
+    async def clear_twice() -> None:
+        task = asyncio.create_task(trigger(store).on_kill())
+        await asyncio.sleep(0)
+        task.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await task
+        assert not fake.calls["TerminateJob"]
+        cancelled.set()
+        await asyncio.wait(batch._ending)
+
+    monkeypatch.setattr(batch, "turn_to_end", late)
+    asyncio.run(clear_twice())
+    assert fake.jobs["job-0"]["isTerminated"]
+    assert not batch._ending
+
+
 def test_a_triggerer_that_stops_leaves_the_job_alone(fake: FakeBatch, store: FlowDatastore) -> None:
     async def stop_in_the_middle() -> None:
         made = trigger(store)
