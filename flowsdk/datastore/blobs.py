@@ -14,7 +14,14 @@ from collections.abc import Sequence
 from mmap import mmap
 
 from flowsdk.datastore import keys
-from flowsdk.datastore.hashing import cores, digest_of, in_pieces, plain_digest
+from flowsdk.datastore.hashing import (
+    PIECE,
+    PieceDigests,
+    cores,
+    digest_of,
+    in_pieces,
+    plain_digest,
+)
 from flowsdk.datastore.storage import Buffer, Storage
 from flowsdk.exception import CorruptBlob
 
@@ -80,14 +87,16 @@ class BlobStore:
             CorruptBlob: Its content is not what its digest says.
         """
         key = keys.blob(self._flow, digest)
-        stored = self._storage.view(key)
+        seen = PieceDigests(HEADER.size)
+        stored = self._storage.view(key, seen)
         codec, scheme, size = self._parse(stored[: HEADER.size], key)
         content = stored[HEADER.size :]
-        mapped = isinstance(stored.obj, mmap)
+        known = seen.digest()
+        trusted = isinstance(stored.obj, mmap) if known is None else known == digest
         if codec == ZSTD:
-            content, mapped = _decompress(content, size), False
+            content, trusted = _decompress(content, size), False
         hashed = plain_digest if scheme == WHOLE else digest_of
-        if content.nbytes != size or not (mapped or hashed([content]) == digest):
+        if content.nbytes != size or not (trusted or hashed([content]) == digest):
             raise CorruptBlob(
                 f"Blob {self._storage.uri(key)}: its content does not match its digest. "
                 f"Delete the object and run the task that wrote it again."
@@ -148,7 +157,7 @@ def _compress(parts: Sequence[Buffer], size: int) -> list[bytes] | None:
     together = size >= _COMPRESS_TOGETHER_FROM
     threads = min(_COMPRESSORS, cores()) if together else 0
     stream = zstandard.ZstdCompressor(level=_LEVEL, threads=threads).compressobj(size=size)
-    packed = [stream.compress(part) for piece in in_pieces(parts) for part in piece]
+    packed = [stream.compress(part) for piece in in_pieces(parts, PIECE) for part in piece]
     return [*packed, stream.flush()]
 
 

@@ -8,11 +8,14 @@ import os
 import stat
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import IO
+from typing import IO, TYPE_CHECKING
 from urllib.parse import unquote, urlsplit
 
 from flowsdk.datastore.storage import Buffer, Entry, Storage
 from flowsdk.exception import DatastoreError, KeyNotFound
+
+if TYPE_CHECKING:
+    from flowsdk.datastore.hashing import PieceDigests
 
 #: From this size on an object is mapped instead of read. A mapping keeps a file descriptor, and a
 #: join may hold thousands of values.
@@ -47,7 +50,7 @@ class FolderStorage(Storage):
         except OSError as error:
             raise DatastoreError(f"Cannot read {self.uri(key)}: {error}.") from error
 
-    def view(self, key: str) -> memoryview:
+    def view(self, key: str, seen: PieceDigests | None = None) -> memoryview:  # noqa: ARG002  # maps
         try:
             with open(self._folder / key, "rb") as file:
                 size = os.fstat(file.fileno()).st_size

@@ -9,8 +9,8 @@ from concurrent.futures import ThreadPoolExecutor
 
 from flowsdk.datastore.storage import Buffer
 
-#: Contents larger than this are hashed in pieces of this size. It is also the size of the parts in
-#: which they are sent to S3, which checks the SHA-256 of each.
+#: Contents larger than this are hashed in pieces of this size. It is also what one request to S3 moves
+#: of a large object: enough that its latency does not count, little enough to be sent again.
 PIECE = 8 * 1024 * 1024
 #: More threads than this do not pay: memory is not faster.
 _THREADS = 8
@@ -24,7 +24,7 @@ def digest_of(parts: Sequence[Buffer]) -> str:
     SHA-256 because S3 can verify it, every Python has it, and CPUs have instructions for it. Of more
     than :data:`PIECE` bytes, that of the SHA-256 of every piece.
     """
-    pieces = list(in_pieces(parts))
+    pieces = list(in_pieces(parts, PIECE))
     if len(pieces) < 2:
         return plain_digest(parts)
     with ThreadPoolExecutor(min(_THREADS, cores(), len(pieces))) as pool:
@@ -49,10 +49,39 @@ def plain_digest(parts: Iterable[Buffer]) -> str:
     return piece_digest(parts).hex()
 
 
-def in_pieces(parts: Iterable[Buffer], size: int = PIECE) -> Iterator[list[memoryview]]:
-    """The concatenation of ``parts`` cut after every ``size`` bytes; nothing is copied."""
+class PieceDigests:
+    """SHA-256 of the pieces of a content, as they come, in any order and from any thread.
+
+    Args:
+        lead: So many bytes before the content are not part of it.
+    """
+
+    def __init__(self, lead: int = 0) -> None:
+        self.lead = lead
+        self._digests: dict[int, bytes] = {}
+
+    def add(self, at: int, piece: memoryview) -> None:
+        """Take a piece that begins at byte ``at``; the first one has the lead before it."""
+        self._digests[at] = piece_digest([piece if at else piece[self.lead :]])
+
+    def digest(self) -> str | None:
+        """As :func:`digest_of` once all pieces were added; None if there was none."""
+        digests = [self._digests[at] for at in sorted(self._digests)]
+        if len(digests) < 2:
+            return digests[0].hex() if digests else None
+        return tree_digest(digests)
+
+
+def in_pieces(parts: Iterable[Buffer], size: int, lead: int = 0) -> Iterator[list[memoryview]]:
+    """The concatenation of ``parts`` cut after every ``size`` bytes; nothing is copied.
+
+    Args:
+        parts: The content.
+        size: Of a piece.
+        lead: The first piece is longer by so many bytes.
+    """
     piece: list[memoryview] = []
-    room = size
+    room = size + lead
     for part in parts:
         rest = memoryview(part).cast("B")
         while rest.nbytes:

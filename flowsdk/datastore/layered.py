@@ -5,9 +5,13 @@ from __future__ import annotations
 import heapq
 from collections.abc import Iterator, Sequence
 from itertools import groupby
+from typing import TYPE_CHECKING
 
 from flowsdk.datastore.storage import Buffer, Entry, Storage
 from flowsdk.exception import KeyNotFound
+
+if TYPE_CHECKING:
+    from flowsdk.datastore.hashing import PieceDigests
 
 
 class LayeredStorage(Storage):
@@ -30,11 +34,11 @@ class LayeredStorage(Storage):
         except KeyNotFound:
             return self._lower.read(key, start, length)
 
-    def view(self, key: str) -> memoryview:
+    def view(self, key: str, seen: PieceDigests | None = None) -> memoryview:
         try:
-            return self._upper.view(key)
+            return self._upper.view(key, seen)
         except KeyNotFound:
-            return self._lower.view(key)
+            return self._lower.view(key, seen)
 
     def write(self, key: str, parts: Sequence[Buffer], *, if_absent: bool = False) -> bool:
         if if_absent and self._lower.exists(key):

@@ -8,9 +8,12 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Iterator, Sequence
-from typing import Any, NamedTuple, TypeAlias
+from typing import TYPE_CHECKING, Any, NamedTuple, TypeAlias
 
 from flowsdk.exception import UsageError
+
+if TYPE_CHECKING:
+    from flowsdk.datastore.hashing import PieceDigests
 
 Buffer: TypeAlias = bytes | bytearray | memoryview
 
@@ -59,8 +62,14 @@ class Storage(ABC):
             DatastoreError: It could not be read.
         """
 
-    def view(self, key: str) -> memoryview:
-        """The whole object, mapped rather than copied where the storage can. Writable privately."""
+    def view(self, key: str, seen: PieceDigests | None = None) -> memoryview:  # noqa: ARG002
+        """The whole object, mapped rather than copied where the storage can. Writable privately.
+
+        Args:
+            key: Where.
+            seen: Is given the pieces as they come, by a storage that reads them in pieces: then
+                hashing takes no time of its own.
+        """
         return memoryview(bytearray(self.read(key)))
 
     @abstractmethod

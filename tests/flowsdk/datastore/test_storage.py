@@ -1,9 +1,12 @@
 from __future__ import annotations
 
+import io
 import os
 import time
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -114,7 +117,7 @@ def test_browsers_are_told_what_cards_in_s3_are(
 ) -> None:
     boto3 = pytest.importorskip("boto3")
     moto = pytest.importorskip("moto")
-    monkeypatch.setattr("flowsdk.datastore.s3._MULTIPART_FROM", multipart_from)
+    monkeypatch.setattr("flowsdk.s3.transfers.MULTIPART_FROM", multipart_from)
     with moto.mock_aws():
         client = boto3.client("s3")
         client.create_bucket(Bucket="flows")
@@ -139,19 +142,32 @@ def test_a_conditional_write_that_meets_another_is_repeated(
     conflicts: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     boto3 = pytest.importorskip("boto3")
-    stub = pytest.importorskip("botocore.stub")
-    monkeypatch.setattr("flowsdk.datastore.s3._CONFLICT_PAUSES", (0.0, 0.0))
+    awsrequest = pytest.importorskip("botocore.awsrequest")
+    monkeypatch.setattr("flowsdk.s3.transfers._PAUSES", (0.0, 0.0))
     client = boto3.client("s3")
-    with stub.Stubber(client) as stubber:
-        for _ in range(min(conflicts, 3)):
-            stubber.add_client_error("put_object", "ConditionalRequestConflict", "", 409)
-        stubber.add_response("put_object", {})
-        storage = open_storage("s3://flows", client)
-        if conflicts == 1:
-            assert storage.write("k", [b"x"], if_absent=True)
-        else:
-            with pytest.raises(DatastoreError, match="ConditionalRequestConflict"):
-                storage.write("k", [b"x"], if_absent=True)
+    left = conflicts
+
+    def answer(request: Any, **_: Any) -> Any:
+        nonlocal left
+        left -= 1
+        error = b"<Error><Code>ConditionalRequestConflict</Code></Error>"
+        status, body = (409, error) if left >= 0 else (200, b"")
+        return awsrequest.AWSResponse(request.url, status, {}, _Raw(body))
+
+    client.meta.events.register("before-send.s3.PutObject", answer)
+    storage = open_storage("s3://flows", client)
+    if conflicts == 1:
+        assert storage.write("k", [b"x"], if_absent=True)
+    else:
+        with pytest.raises(DatastoreError, match="ConditionalRequestConflict"):
+            storage.write("k", [b"x"], if_absent=True)
+
+
+class _Raw(io.BytesIO):
+    """The body of an answer, as urllib3 gives it."""
+
+    def stream(self) -> Iterator[bytes]:
+        yield self.read()
 
 
 def test_deleting_what_is_there_and_what_is_not(storage: Storage) -> None:

@@ -1,0 +1,83 @@
+"""Uploads and downloads that break at random points: never a corrupt artifact, never half a one."""
+
+from __future__ import annotations
+
+import random
+from typing import Any
+
+import pytest
+
+from flowsdk.datastore import keys, open_storage
+from flowsdk.datastore.blobs import BlobStore
+from flowsdk.datastore.hashing import digest_of
+from flowsdk.exception import DatastoreError, KeyNotFound
+from tests.flowsdk.s3.conftest import PIECE
+from tests.s3_endpoint import Endpoint, Faults
+
+TRIALS = 250
+
+
+@pytest.mark.usefixtures("small_pieces")
+@pytest.mark.parametrize("seed", range(4))
+def test_no_fault_makes_or_gives_a_corrupt_artifact(
+    seed: int, endpoint: Endpoint, client: Any
+) -> None:
+    numbers = random.Random(seed)
+    blobs = BlobStore(open_storage("s3://flows/pre", client), "F")
+    stored = read = 0
+    faults = endpoint.faults = Faults(seed, 0.0)
+    for trial in range(TRIALS):
+        content = numbers.randbytes(numbers.randrange(PIECE * 6))
+        digest = digest_of([content])
+        where = f"seed {seed}, trial {trial}"
+        faults.rate = numbers.choice((0.1, 0.3, 0.6))
+        try:
+            blobs.put([content[:99], content[99:]], digest, compress=False)
+            stored += 1
+            put = True
+        except DatastoreError:
+            put = False
+        try:
+            assert blobs.get(digest) == content, where
+            read += 1
+        except DatastoreError:
+            pass
+        faults.rate = 0.0
+        try:
+            assert blobs.get(digest) == content, where
+        except KeyNotFound:
+            assert not put, where
+    assert stored > TRIALS * 0.8
+    assert read > TRIALS * 0.5
+    assert set(faults.happened) == set(Faults.KINDS)
+    names = set(endpoint.buckets["flows"])
+    assert len(names) >= stored
+    assert all(name.startswith(f"pre/{keys.blob('F', '')[:3]}") for name in names)
+
+
+@pytest.mark.usefixtures("small_pieces")
+def test_of_writers_whose_answers_are_lost_one_wins(endpoint: Endpoint, client: Any) -> None:
+    storage = open_storage("s3://flows/pre", client)
+    endpoint.faults = Faults(7, 0.5, ("lost answer", "lost 500"))
+    for trial in range(50):
+        won = [storage.write(f"k{trial}", [b"%d" % n], if_absent=True) for n in range(3)]
+        assert won == [True, False, False]
+        assert storage.read(f"k{trial}") == b"0"
+
+
+@pytest.mark.usefixtures("small_pieces")
+def test_an_upload_that_fails_is_called_off(endpoint: Endpoint, client: Any) -> None:
+    storage = open_storage("s3://flows/pre", client)
+    real, parts = endpoint.commit, []
+
+    def refuse(*arguments: Any) -> None:
+        parts.append(arguments)
+        raise ConnectionError
+
+    endpoint.commit = refuse  # type: ignore[method-assign]
+    with pytest.raises(DatastoreError, match="s3://flows/pre/k"):
+        storage.write("k", [bytes(PIECE * 5)])
+    endpoint.commit = real  # type: ignore[method-assign]
+    assert parts
+    assert not endpoint.uploads
+    assert not storage.exists("k")
