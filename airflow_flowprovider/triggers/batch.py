@@ -12,7 +12,7 @@ from airflow.triggers.base import BaseTrigger, TaskSuccessEvent, TriggerEvent
 from asgiref.sync import sync_to_async
 
 from airflow_flowprovider.compat import triggers_hear_of_kills
-from airflow_flowprovider.links import JOB_KEY, log_link_xcom
+from airflow_flowprovider.links import log_link_xcom
 from airflow_flowprovider.operators.launching import Job
 from airflow_flowprovider.records import RECORD_KEY, TaskInstance, push_from_trigger
 from airflow_flowprovider.triggers.poller import (
@@ -182,9 +182,9 @@ class BatchJobTrigger(BaseTrigger):
         if result is None or not result.succeeded:
             return None
         (state,) = states.values()
-        job = {**self.job, "log_stream": state.log_stream}
+        link = log_link_xcom({**self.job, "log_stream": state.log_stream})
         record = TaskRecord.of(result, store.result_uri(result.run, result.ref))
-        left = {RECORD_KEY: record.to_dict(), JOB_KEY: job, **log_link_xcom(job)}
+        left = {RECORD_KEY: record.to_dict(), **link}
         try:
             await push_from_trigger(cast(TaskInstance, self.task_instance), left)
         except Exception as error:  # noqa: BLE001  # of Airflow's API: a worker can try it again
