@@ -9,17 +9,18 @@ from __future__ import annotations
 import ast
 import builtins
 import inspect
+import linecache
 from collections.abc import Iterator
-from types import FunctionType
+from types import CodeType, FunctionType
 from typing import Any
 
 from flowsdk.exception import FlowException
-from flowsdk.graph.source import sources_of
+from flowsdk.graph.source import sources_of, syntax_tree
 
 #: Builtins that ask a container for no more than its size or kind.
 _LOOKS = {"bool", "id", "isinstance", "len", "type"}
 #: Code that mentions these may reach an artifact without naming it.
-_OPAQUE = {"eval", "exec", "globals", "locals", "super", "vars"}
+_OPAQUE = {"breakpoint", "eval", "exec", "globals", "locals", "super", "vars"}
 #: Where the types come from whose size can be asked for without running anybody's code.
 _KNOWN = {"builtins", "collections", "numpy", "pandas", "polars", "pyarrow", "scipy", "torch"}
 
@@ -33,7 +34,7 @@ def untouched(function: Any, flow: type, names: frozenset[str]) -> frozenset[str
         names: The artifacts that are asked about.
 
     Returns:
-        None of them where the source does not tell.
+        None of them where the source does not tell, or is another by now.
     """
     if not names or not isinstance(function, FunctionType) or inspect.unwrap(function) != function:
         return frozenset()
@@ -42,7 +43,7 @@ def untouched(function: Any, flow: type, names: frozenset[str]) -> frozenset[str
     except FlowException:  # a function without source
         return frozenset()
     arguments = [*definition.args.posonlyargs, *definition.args.args]
-    if not arguments:
+    if not arguments or not _is_what_ran(function):
         return frozenset()
     touched = set()
     for attribute in _attributes(definition, arguments[0].arg, function, flow):
@@ -50,6 +51,21 @@ def untouched(function: Any, flow: type, names: frozenset[str]) -> frozenset[str
             return frozenset()
         touched.add(attribute)
     return names - touched
+
+
+def _is_what_ran(function: FunctionType) -> bool:
+    """Whether a function's file still says what has been run: people edit while a flow runs."""
+    text = "".join(linecache.getlines(function.__code__.co_filename, function.__globals__))
+    module = compile(syntax_tree(text), "", "exec", dont_inherit=True)
+    return any(code == function.__code__ for code in _codes(module))
+
+
+def _codes(code: CodeType) -> Iterator[CodeType]:
+    """Some code and all that is defined in it."""
+    yield code
+    for constant in code.co_consts:
+        if isinstance(constant, CodeType):
+            yield from _codes(constant)
 
 
 def is_known_type(value: Any) -> bool:
@@ -74,14 +90,28 @@ def _attributes(
         place = parents[node]
         if not isinstance(place, ast.Attribute):
             yield None  # passed on as a whole, or rebound
-        elif _may_run_code(flow, place.attr):
+        elif _may_run_code(flow, place.attr, _is_target(place, parents, flow_name)):
             yield None  # a method or a property, which may touch anything
         elif not _only_looks(place, parents, function):
             yield place.attr
 
 
-def _may_run_code(flow: type, name: str) -> bool:
-    """Whether an attribute of the class, when taken, is code that can reach every artifact."""
+def _is_target(place: ast.Attribute, parents: dict[ast.AST, ast.AST], flow_name: str) -> bool:
+    """Whether an occurrence of ``self.x`` says where ``self.next`` goes, alone or as a case."""
+    around = parents[place]
+    if isinstance(around, ast.Dict):
+        around = parents[around]
+    called = around.func if isinstance(around, ast.Call) else None
+    return (
+        isinstance(called, ast.Attribute)
+        and called.attr == "next"
+        and isinstance(called.value, ast.Name)
+        and called.value.id == flow_name
+    )
+
+
+def _may_run_code(flow: type, name: str, is_target: bool) -> bool:
+    """Whether an attribute of the class, when used so, is code that can reach every artifact."""
     if name.startswith("__"):
         return True
     for base in flow.__mro__:
@@ -89,8 +119,11 @@ def _may_run_code(flow: type, name: str) -> bool:
             found = vars(base)[name]
             if base.__module__ == "flowsdk.flow":
                 return name.startswith("_")
-            ours = getattr(found, "is_step", False) or type(found).__module__.startswith("flowsdk.")
-            return hasattr(type(found), "__get__") and not ours
+            if getattr(found, "is_step", False):
+                return not is_target
+            return hasattr(type(found), "__get__") and not type(found).__module__.startswith(
+                "flowsdk."
+            )
     return False
 
 
@@ -112,6 +145,6 @@ def _only_looks(
 
 
 def _is_builtin(name: str, function: FunctionType) -> bool:
-    code = function.__code__
-    local = {*code.co_varnames, *code.co_cellvars, *code.co_freevars}
-    return name not in local and name not in function.__globals__ and hasattr(builtins, name)
+    codes = _codes(function.__code__)
+    local = any(name in (*c.co_varnames, *c.co_cellvars, *c.co_freevars) for c in codes)
+    return not local and name not in function.__globals__ and hasattr(builtins, name)

@@ -1,7 +1,11 @@
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable
 from functools import wraps
+from importlib import import_module
+from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -37,8 +41,7 @@ class Looks(FlowSpec):
         self.other.append(self.limit)
 
     def kind(self) -> None:
-        assert isinstance(self.rows, list)
-        print(type(self.rows), id(self.rows), bool(self.rows), self.rows is None)
+        print(isinstance(self.rows, list), type(self.rows), id(self.rows), bool(self.rows), self.rows is None)
 
     def condition(self) -> None:
         if self.rows and not self.rows:
@@ -116,6 +119,23 @@ class Touches(FlowSpec):
         len = list.clear  # noqa: A001
         len(self.rows)
 
+    def own_len_within(self) -> None:
+        def inner() -> None:
+            len = list.clear  # noqa: A001
+            len(self.rows)
+
+        inner()
+
+    def by_step(self) -> None:
+        self.end()
+
+    def by_step_of_another_name(self) -> None:
+        step = self.end
+        step()
+
+    def by_hand(self) -> None:
+        breakpoint()
+
     @wrapped
     def decorated(self) -> None:
         len(self.rows)
@@ -131,6 +151,10 @@ class Touches(FlowSpec):
     def by_super(self) -> None:
         super().__getattribute__("helper")()
 
+    @step
+    def end(self) -> None:
+        self.rows.append(1)
+
 
 @pytest.mark.parametrize("name", [n for n, f in vars(Touches).items() if callable(f) and n != "first"])  # fmt: skip
 def test_a_step_that_may_touch(name: str) -> None:
@@ -144,6 +168,29 @@ def test_what_has_no_source(tmp_path: Any) -> None:
     assert not untouched(len, Looks, ROWS)
 
 
+SOURCE = """
+from flowsdk import FlowSpec
+
+class Edited(FlowSpec):
+    def work(self):
+        assert len(self.rows) == 2
+"""
+
+
+def test_a_file_that_was_edited_since_does_not_tell(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    file = tmp_path / "edited_while_it_runs.py"
+    monkeypatch.syspath_prepend(str(tmp_path))
+    file.write_text(SOURCE)
+    flow = import_module(file.stem).Edited
+    flow.work(SimpleNamespace(rows=[1, 2]))  # the interpreter may rewrite code that it has run
+    assert untouched(flow.work, flow, ROWS) == ROWS
+    file.write_text(SOURCE.replace("== 2", "== 3"))
+    assert not untouched(flow.work, flow, ROWS)
+    monkeypatch.delitem(sys.modules, file.stem)
+
+
 def test_the_condition_and_the_rest_are_told_apart() -> None:
     names = frozenset({"rows", "other"})
     assert untouched(vars(Looks)["size"], Looks, names) == ROWS
@@ -153,7 +200,12 @@ class Steps(FlowSpec):
     @step
     def start(self) -> None:
         len(self.rows)
-        self.next(self.end)
+        self.next(self.choice)
+
+    @step
+    def choice(self) -> None:
+        self.which = "end"
+        self.next({"start": self.start, "end": self.end}, condition="which")
 
     @step
     def end(self) -> None:
@@ -162,3 +214,4 @@ class Steps(FlowSpec):
 
 def test_the_transition_touches_nothing() -> None:
     assert untouched(Steps.start, Steps, ROWS) == ROWS
+    assert untouched(Steps.choice, Steps, ROWS) == ROWS
