@@ -76,15 +76,17 @@ class Resumption:
             context: Airflow's.
 
         Raises:
-            AirflowFailException: There is no such run, or the conf gives a parameter another value.
+            AirflowFailException: There is no such run, it is one of another flow, or the conf gives a
+                parameter another value.
         """
         there, origin = self._find(store)
         conf = context["dag_run"].conf
         # Airflow's trigger form sends all parameters, untouched ones with their defaults.
+        defaults = {name: param.value for name, param in context["dag"].params.items()}
         changed = [
             name
-            for name, parameter in collect_parameters(flow).items()
-            if name in conf and conf[name] not in (origin.parameters.get(name), parameter.default)
+            for name in collect_parameters(flow)
+            if name in conf and conf[name] not in (origin.parameters.get(name), defaults.get(name))
         ]
         if changed:
             raise AirflowFailException(
@@ -141,6 +143,11 @@ class Resumption:
 
         flow, _, run = self.run.rpartition("/")
         name = flow or (flow_class(store.flow) if is_laptop_run(run) else store.flow)
+        if flow_class(name) != flow_class(store.flow):  # their artifacts do not lie together
+            raise AirflowFailException(
+                f"Which run to resume (datastore {store.storage.root}): found {self.run!r}, expected "
+                f"a run of flow {flow_class(store.flow)}. Trigger the DAG anew."
+            )
         there = FlowDatastore(store.storage, name)
         try:
             return there, there.read_run(run)

@@ -211,6 +211,7 @@ def test_a_loop_goes_on_where_it_has_failed(tmp_path: Path) -> None:
         ({"resume": {"run": "x", "step": "botch"}}, "found step 'botch', .* Did you mean 'both'"),
         ({"resume": "manual__1"}, "flow SampleFlow has no run 'manual__1'"),
         ({"resume": "p.prod.SampleFlow/1"}, "flow p.prod.SampleFlow has no run '1'"),
+        ({"resume": "RepeatFlow/1"}, "found 'RepeatFlow/1', expected a run of flow SampleFlow"),
     ],
 )
 def test_what_cannot_be_resumed_is_told_without_another_try(
@@ -232,6 +233,22 @@ def test_parameters_are_those_of_the_origin(tmp_path: Path) -> None:
     resuming = Resuming(SampleFlow, origin.store, {**conf, "size": 2})
     assert resuming.execute("start")
     assert origin.store.read_run(RUN).parameters == {"size": 1}
+
+
+class DefaultsFlow(FlowSpec):
+    text = Parameter("text", default=lambda _: "now")
+    number = Parameter("number", default="3", type=int)
+
+    @step
+    def start(self):
+        pass
+
+
+def test_a_default_that_is_sent_as_the_form_has_it_changes_nothing(tmp_path: Path) -> None:
+    origin = run(DefaultsFlow, tmp_path, {"text": "then", "number": 4})
+    conf = {"resume": origin.run, "text": None, "number": 3}
+    assert Resuming(DefaultsFlow, origin.store, conf).execute("start")
+    assert origin.store.read_run(RUN).parameters == {"text": "then", "number": 4}
 
 
 class TakenNameFlow(FlowSpec):
