@@ -293,9 +293,11 @@ class DeployedFlow:
             What was done in the dags folder.
 
         Raises:
-            DeploymentError: Runs of it have not ended, or its files are not those of ``create``.
+            DeploymentError: Runs of it have not ended, its files are not those of ``create``, or the
+                folder has those of another branch of its project.
         """
         folder = DagsFolder(find_dags_folder(self._dags_folder))
+        self._require_own_branch(folder)
         dag = self._server.dag(self.name)
         running = dag is not None and not dag["is_paused"]
         if running:
@@ -309,6 +311,16 @@ class DeployedFlow:
             raise
         self._server.delete_dag(self.name)
         return changes
+
+    def _require_own_branch(self, folder: DagsFolder) -> None:
+        there = folder.deployment(self.flow_name)
+        branch = self.name.removesuffix(self.flow_name).strip(".").partition(".")[2]
+        if there is not None and there.branch not in (None, branch):
+            raise DeploymentError(
+                f"Flow {self.name} ({folder.root}): found it there as branch {there.branch}, "
+                f"expected {branch or 'none'}. Name the branch with --branch or "
+                f"--production, or the right folder with --dags-folder."
+            )
 
     def _require_all_ended(self) -> None:
         unfinished = self._server.runs(self.name, ("queued", "running"))

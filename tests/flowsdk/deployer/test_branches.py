@@ -48,6 +48,15 @@ def test_all_commands_mean_the_branch(deployed: Deployment, airflow: DeployingAi
     assert NAME not in airflow.shown
 
 
+def test_the_files_of_another_branch_are_not_deleted(
+    deployed: Deployment, airflow: DeployingAirflow
+) -> None:
+    outcome = deployed("airflow", "delete")
+    assert "found it there as branch prod, expected user.tester" in outcome.err
+    assert NAME in airflow.shown
+    assert deployed.json("--production", "airflow", "delete")["deleted"]
+
+
 def test_a_deployed_flow_knows_its_class(deployed: Deployment, airflow: DeployingAirflow) -> None:
     (found,) = DeployedFlow.list_deployed_flows("DeployedFlow", f"airflow@{airflow.url}")
     assert (found.name, found.flow_name) == (NAME, "DeployedFlow")
