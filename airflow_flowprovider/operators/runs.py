@@ -75,14 +75,23 @@ def _require_same_run(found: RunSpec, store: FlowDatastore, context: Mapping[str
             f"{other.pop().removeprefix('dag_id:')}, expected none. Use another run id, or subclass "
             f"the flow under a name of its own for one of the DAGs."
         )
-    began = getattr(context["dag_run"], "start_date", None)
-    first_try = context["ti"].try_number == 1
-    if first_try and began and datetime.fromisoformat(found.created_at) < began:
+    if _is_of_earlier_run(found, store, context):
         place = store.storage.uri(keys.run(store.flow, found.run))
         raise AirflowFailException(
             f"Run {found.run} of flow {store.flow}: found data of an earlier run of this id, which "
             f"began before this one, expected none. Delete {place} or use another run id."
         )
+
+
+def _is_of_earlier_run(found: RunSpec, store: FlowDatastore, context: Mapping[str, Any]) -> bool:
+    # Only the first try can tell by itself: a run that is cleared begins anew.
+    if context["ti"].try_number > 1:
+        return store.is_refused(found.run)
+    began = getattr(context["dag_run"], "start_date", None)
+    if not began or datetime.fromisoformat(found.created_at) >= began:
+        return False
+    store.refuse_run(found.run)
+    return True
 
 
 def read_run(store: FlowDatastore, run_id: str, step: str) -> RunSpec:

@@ -5,6 +5,7 @@
     <flow>/runs/<run>/run.json                           RunSpec
     <flow>/runs/<run>/done.json                          RunEnd, of a laptop's run
     <flow>/runs/<run>/alive.txt                          written again and again while a laptop runs it
+    <flow>/runs/<run>/refused.txt                        a later run of the same id was refused
     <flow>/runs/<run>/tags.<n>.json                      RunTags, after the n-th edit
     <flow>/runs/<run>/<step>/<task>/<attempt>/spec.json    TaskSpec, by whoever launches
                                              /log/<n>      log chunks, while running
@@ -96,6 +97,11 @@ def run_end(flow: str, run_id: str) -> str:
 def run_alive(flow: str, run_id: str) -> str:
     """What is written again and again while a run goes on."""
     return run(flow, run_id) + "alive.txt"
+
+
+def run_refusal(flow: str, run_id: str) -> str:
+    """What notes that these data are not those of the newest run of this id."""
+    return run(flow, run_id) + "refused.txt"
 
 
 def run_tags(flow: str, run_id: str, edit: int) -> str:

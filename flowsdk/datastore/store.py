@@ -71,6 +71,15 @@ class FlowDatastore:
         """When a run was last known to go on, in seconds since 1970; None if it does not say."""
         return self.storage.modified(keys.run_alive(self.flow, run))
 
+    def refuse_run(self, run: str) -> None:
+        """Note that a later run of the same id exists, which must not take these data for its own."""
+        key = keys.run_refusal(self.flow, run)
+        self.storage.write(key, [b"These data are those of an earlier run of this id.\n"])
+
+    def is_refused(self, run: str) -> bool:
+        """Whether :meth:`refuse_run` has been called for a run since its data were deleted last."""
+        return self.storage.modified(keys.run_refusal(self.flow, run)) is not None
+
     def read_tags(self, run: str) -> RunTags:
         """The tags that a run has now; raises KeyNotFound if there is no such run."""
         return self._newest_tags(run)[1]

@@ -13,7 +13,7 @@ import pytest
 from airflow_flowprovider.compat import AirflowFailException
 from airflow_flowprovider.operators.runs import start_run
 from flowsdk import FlowSpec
-from flowsdk.datastore import FlowDatastore
+from flowsdk.datastore import FlowDatastore, keys
 from tests.flowsdk.examples import RUN
 
 
@@ -36,6 +36,17 @@ def store(tmp_path: Path) -> FlowDatastore:
 def test_what_a_deleted_run_has_left_is_refused(store: FlowDatastore) -> None:
     with pytest.raises(AirflowFailException, match="data of an earlier run of this id"):
         start_run(FlowSpec, store, context(timedelta(hours=1), 1))
+
+
+def test_what_was_refused_is_refused_until_it_is_deleted(store: FlowDatastore) -> None:
+    """A user who clears the start step gives it another try, and the run another start."""
+    with pytest.raises(AirflowFailException):
+        start_run(FlowSpec, store, context(timedelta(hours=1), 1))
+    with pytest.raises(AirflowFailException, match="data of an earlier run of this id"):
+        start_run(FlowSpec, store, context(timedelta(hours=2), 2))
+    store.storage.delete(list(store.storage.keys(keys.run(RUN.flow, RUN.run))))
+    store.write_run(RUN)
+    assert start_run(FlowSpec, store, context(timedelta(hours=2), 3)) == RUN
 
 
 @pytest.mark.parametrize(("began", "try_number"), [(-1, 1), (1, 2)])
