@@ -16,9 +16,9 @@ try:
         CronDataIntervalTimetable,
         CronTriggerTimetable,
     )
-    from airflow.sdk.exceptions import AirflowFailException, AirflowSkipException
+    from airflow.sdk.exceptions import AirflowFailException, AirflowSkipException, TaskDeferred
 except ImportError:  # Airflow 3.1: not yet in the Task SDK
-    from airflow.exceptions import AirflowFailException, AirflowSkipException
+    from airflow.exceptions import AirflowFailException, AirflowSkipException, TaskDeferred
     from airflow.timetables.assets import AssetOrTimeSchedule
     from airflow.timetables.interval import CronDataIntervalTimetable
     from airflow.timetables.trigger import CronTriggerTimetable
@@ -29,6 +29,7 @@ __all__ = [
     "AssetOrTimeSchedule",
     "CronDataIntervalTimetable",
     "CronTriggerTimetable",
+    "TaskDeferred",
     "group_docs",
     "has_listeners",
     "label_message",

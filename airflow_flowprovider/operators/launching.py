@@ -58,6 +58,10 @@ class Tries:
         """Whether nothing has been tried in this generation."""
         return self.attempt == self.generation
 
+    def before(self) -> range:
+        """The attempts of this generation before this one."""
+        return range(self.generation, self.attempt)
+
     def all(self) -> range:
         """The attempts of this generation, this one included."""
         return range(self.generation, self.attempt + 1)

@@ -99,13 +99,14 @@ class Resumption:
     def reuse(self, store: FlowDatastore, graph: FlowGraph, node: Node, progress: Progress) -> int:
         """Let tasks have the results that the earlier run has of them.
 
-        A task is used again if it has succeeded there and all tasks before it are used again.
+        A task is used again if it has succeeded there and all tasks before it are used again. Its
+        result is that of attempt 0, in whatever try it is found: what inherits from it names that.
 
         Args:
             store: The flow's datastore.
             graph: The flow's graph.
             node: The step.
-            progress: Of a task instance in its first try.
+            progress: Of a task instance that has not been cleared, with what earlier tries have left.
 
         Returns:
             How many tasks have been given a result.
@@ -116,7 +117,7 @@ class Resumption:
         todo = _after_reused(store, progress)
         count = 0
         while todo:
-            specs = [progress.specs(unit) for unit in todo]
+            specs = [[replace(spec, attempt=0) for spec in progress.specs(unit)] for unit in todo]
             ids = [[spec.task for spec in group] for group in specs]
             origin = Origin.read_tasks(there, run.run, node.name, list(chain.from_iterable(ids)))
             earlier = [origin.results_of(graph, node, tasks) for tasks in ids]
@@ -159,8 +160,10 @@ class Resumption:
 
 
 def _after_reused(store: FlowDatastore, progress: Progress) -> list[Unit]:
-    """The units all of whose parents have been used again."""
-    units = progress.pending()
+    """The units that have not run yet and all of whose parents have been used again."""
+    units = [unit for unit in progress.pending() if unit.failed is None]
+    if not units:
+        return []
     parents = {ref for unit in units for task in unit.tasks for ref in task.parents}
     run = progress.specs(units[0])[0].run
     found = zip(parents, store.find_results(run, parents), strict=True)

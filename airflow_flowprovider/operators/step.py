@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property, partial
 from typing import TYPE_CHECKING, Any, ClassVar, NoReturn
@@ -28,20 +28,20 @@ from airflow_flowprovider.operators.completion import (
     settle_jobs,
     tell_failures,
 )
+from airflow_flowprovider.operators.guard import JobGuard
 from airflow_flowprovider.operators.labels import label_of, set_label
 from airflow_flowprovider.operators.launching import Job, Launcher, Tries, is_plain, part_of
 from airflow_flowprovider.operators.parents import Parents
 from airflow_flowprovider.operators.progress import Progress
 from airflow_flowprovider.operators.reuse import Resumption
 from airflow_flowprovider.operators.runs import facts, read_run, start_run
-from airflow_flowprovider.operators.wanted import is_tried_again, is_wanted
 from airflow_flowprovider.operators.watching import JobWatch
 from airflow_flowprovider.project import deployed_name
 from airflow_flowprovider.records import push_tags
 from flowsdk.aws_batch.logs import LogReader
 from flowsdk.aws_batch.state import JobState
 from flowsdk.decorators.settings import StepSettings, step_settings
-from flowsdk.exception import BatchError, Interrupted
+from flowsdk.exception import BatchError
 from flowsdk.flow import FlowSpec, graph_of
 from flowsdk.planning import task_spec
 from flowsdk.spec import RunSpec, TaskSpec
@@ -109,9 +109,6 @@ class FlowStepOperator(BaseOperator):
         self.parameters = parameters
         self.pathspec = f"{self.flow_name}/{{{{ run_id }}}}/{step}"
         self.job = _job_overview(self.settings, config or ProviderConfig.load())
-        self._job_ids: list[str] = []
-        self._killed = False
-        self._executing = False
 
     @property
     def graph(self) -> FlowGraph:
@@ -147,11 +144,16 @@ class FlowStepOperator(BaseOperator):
         """The flow's part of it."""
         return self.datastore.store(self.flow_name)
 
+    @cached_property
+    def _guard(self) -> JobGuard:
+        return JobGuard(lambda: self.batch.jobs, self.log)
+
     # -- what Airflow calls
 
     def execute(self, context: Context) -> list[int] | None:
         """Launch the jobs of the task instance and wait for them, here or in a trigger."""
-        return self._guarded(context, lambda: self._launch_and_wait(context))
+        with self._guard.over(context["ti"]):
+            return self._launch_and_wait(context)
 
     def resume(self, context: Context, event: Mapping[str, Any]) -> list[int] | None:
         """Go on with the task instance whose jobs a trigger has awaited.
@@ -161,61 +163,25 @@ class FlowStepOperator(BaseOperator):
             event: Of the trigger. It says all that is needed: ``dag.test`` drops what a deferral
                 leaves for the method that takes it up.
         """
-        return self._guarded(context, lambda: self._take_up(context, event))
+        with self._guard.over(context["ti"]):
+            return self._take_up(context, event)
 
     def on_kill(self) -> None:
-        """Airflow wants the process to end.
-
-        Called in the middle of whatever ``execute`` is doing, which afterwards simply goes on: so
-        only a note is taken, which makes ``execute`` raise and see to the job. A task whose execution
-        has timed out has left ``execute`` already.
-        """
-        self._killed = True
-        if not self._executing:
-            self._terminate()
+        """Airflow wants the process to end."""
+        self._guard.kill()
 
     # -- the parts
 
-    def _guarded(self, context: Context, work: Callable[[], list[int] | None]) -> list[int] | None:
-        """Do the work so that a task that Airflow wants to end never turns green."""
-        self._executing = True
-        try:
-            indices = work()
-            self._check_killed()
-        except Interrupted:
-            if is_tried_again(context["ti"]):
-                self.log.info("The next try takes up what is left of the jobs")
-            else:
-                self._terminate()
-            raise
-        finally:
-            self._executing = False
-        return indices
-
-    def _check_killed(self) -> None:
-        if self._killed:
-            raise Interrupted(
-                f"Airflow asked for the end of this process: its task was cleared or marked, or its "
-                f"worker is shutting down. Its Batch jobs: {', '.join(self._job_ids) or '(none)'}."
-            )
-
-    def _check_wanted(self, ti: Any) -> None:
-        """Raise if a user has cleared or marked the task a moment ago.
-
-        Its worker learns that at the next heartbeat, by SIGTERM. A task that defers before would
-        leave a job behind that nobody waits for: Airflow refuses the deferral without telling it.
-        """
-        self._killed |= not is_wanted(ti)
-        self._check_killed()
-
     def _launch_and_wait(self, context: Context) -> list[int] | None:
-        work = self._work(context)
-        self._check_killed()
-        # A task that was cleared is to run; of one that is tried again, the results are found below.
-        resumption = Resumption.of(self.flow, context) if work.tries.attempt == 0 else None
-        if resumption is not None:
-            count = resumption.reuse(self.store, self.graph, self.node, work.progress)
-            self.log.info("Results of run %s that are used again: %d", resumption.run, count)
+        if looked_at(self.node):
+            run = read_run(self.store, str(context["run_id"]), self.step)
+        else:
+            run = start_run(self.flow, self.store, context, self.parameters)
+            ti: Any = context["ti"]
+            push_tags(ti, run)
+        work = self._work(context, run)
+        self._guard.check()
+        self._reuse(context, work)
         jobs = work.launcher.take_over(work.progress)
         if jobs:
             self.log.info("Adopted %s, which an earlier worker submitted", self._named(jobs))
@@ -223,15 +189,25 @@ class FlowStepOperator(BaseOperator):
             work.progress.look(work.tries.all())
         return self._go_on(context, work, jobs, round_number=0)
 
+    def _reuse(self, context: Context, work: _Work) -> None:
+        """Let tasks have the results of the run that this one resumes; a cleared task is to run."""
+        resumption = Resumption.of(self.flow, context) if work.tries.generation == 0 else None
+        if resumption is None:
+            return
+        # A worker before may have died in the middle of it, or after it had launched the others.
+        work.progress.look(work.tries.before())
+        count = resumption.reuse(self.store, self.graph, self.node, work.progress)
+        self.log.info("Results of run %s that are used again: %d", resumption.run, count)
+
     def _take_up(self, context: Context, event: Mapping[str, Any]) -> list[int] | None:
-        work = self._work(context)
+        work = self._work(context, read_run(self.store, str(context["run_id"]), self.step))
         jobs = [Job.of(plain) for plain in event["jobs"]]
-        self._job_ids = [job.id for job in jobs]
+        self._guard.job_ids = [job.id for job in jobs]
         log = self._log_of(jobs, work, int(event["next_chunk"]))
         self._conclude(context, work, jobs, log, event["told"])
         return self._go_on(context, work, [], int(event["round"]) + 1)
 
-    def _work(self, context: Context) -> _Work:
+    def _work(self, context: Context, run: RunSpec) -> _Work:
         """The tasks of this task instance, from the records of the steps before it."""
         ti: Any = context["ti"]
         mapping = FlowMapping(self.flow)
@@ -241,11 +217,6 @@ class FlowStepOperator(BaseOperator):
         if not tasks:
             raise AirflowSkipException(f"No task leads to step {self.step!r} in this run.")
         tries = Tries.of(ti, self.retries or 0)
-        if looked_at(self.node):
-            run = read_run(self.store, str(context["run_id"]), self.step)
-        else:
-            run = start_run(self.flow, self.store, context, self.parameters)
-            push_tags(ti, run)
         make_spec = partial(self._spec, run, tries.attempt, facts(context))
         progress = Progress(self.store, self.node, tasks, make_spec, last=tries.last)
         part, defaults = part_of(ti), self.config.batch_defaults
@@ -281,13 +252,13 @@ class FlowStepOperator(BaseOperator):
                 self.log.info("Submitted %s", self._named(submitted))
             if not jobs:  # an earlier worker had this very try, and all of it has failed
                 self._raise_failure(context, work)
-            self._job_ids = [job.id for job in jobs]
+            self._guard.job_ids = [job.id for job in jobs]
             facts_of_job = self._push_job(context["ti"], jobs[0].id, None)
             log = self._log_of(jobs, work, 0)
-            watch = JobWatch(self.batch.jobs, self.store, self._show, self._check_killed)
+            watch = JobWatch(self.batch.jobs, self.store, self._show, self._guard.check)
             single = None if log is None else (jobs[0].tasks(self.store)[0], log)
             if not watch.watch(jobs, single, self.config.sync_window):
-                self._check_wanted(context["ti"])
+                self._guard.check_wanted(context["ti"])
                 self._defer(work, jobs, round_number, log, facts_of_job)
             self._conclude(context, work, jobs, log)
             jobs, round_number = [], round_number + 1
@@ -364,9 +335,10 @@ class FlowStepOperator(BaseOperator):
         work.progress.look(work.tries.all())
         if work.progress.pending():
             settle_jobs(
-                self.store, self.batch.jobs, jobs, self._show, self._open_logs, self._check_killed
+                self.store, self.batch.jobs, jobs, self._show, self._open_logs, self._guard.check
             )
             work.progress.look(work.tries.all())
+        self._guard.job_ids = ()
         self._raise_failure(context, work, told)
 
     def _raise_failure(self, context: Context, work: _Work, told: Collection[str] = ()) -> None:
@@ -423,13 +395,6 @@ class FlowStepOperator(BaseOperator):
 
     def _show(self, line: str) -> None:
         self.log.info("%s", line)
-
-    def _terminate(self) -> None:
-        for job_id in self._job_ids:
-            try:
-                self.batch.jobs.terminate(job_id, "Airflow ended the task")
-            except BatchError as error:
-                self.log.warning("Batch job %s may go on, terminate it by hand: %s", job_id, error)
 
 
 @dataclass(frozen=True)

@@ -19,11 +19,11 @@ from flowsdk import FlowSpec, Parameter, step
 from flowsdk.aws_batch.jobs import BatchJobs
 from flowsdk.datastore import FlowDatastore, keys
 from flowsdk.exception import KeyNotFound
-from flowsdk.spec import TaskRef, TaskResult
+from flowsdk.spec import ErrorInfo, TaskRef, TaskResult
 from tests.airflow_flowprovider.moved import TaskDeferred
 from tests.airflow_flowprovider.operators.fakes import RUN, FakeTaskInstance, XComs, context
 from tests.airflow_flowprovider.operators.flows import SampleFlow
-from tests.flowsdk.aws_batch.fakes import FakeBatch
+from tests.flowsdk.aws_batch.fakes import FakeBatch, commit
 from tests.flowsdk.running import Finished, run
 
 TASKS = [("start", -1), ("body", 0), ("body", 1), ("left", 0), ("left", 1), ("right", 0),
@@ -159,6 +159,31 @@ def test_the_try_after_a_dead_worker_finds_what_was_used_again(origin: Finished)
     resuming.xcoms.clear()
     assert resuming.execute("start", try_number=2)
     assert not resuming.fake.jobs
+
+
+def test_the_try_after_a_worker_that_died_too_early_uses_the_results(origin: Finished) -> None:
+    resuming = Resuming(SampleFlow, origin.store, {"resume": origin.run})
+    assert resuming.execute("start", try_number=2)
+    assert resuming.execute("body", 0, try_number=3)
+    assert not resuming.fake.jobs
+    refs = TaskRef("start", "0", 0), TaskRef("body", "0", 0)
+    start, body = origin.store.read_results(RUN, refs)
+    assert start.origin == f"SampleFlow/{origin.run}/start/0/0"
+    assert {a.origin for a in body.artifacts.values()} <= {"start/0/0", "body/0/0"}
+
+
+def test_a_task_that_has_failed_in_this_run_takes_nothing_over_later(origin: Finished) -> None:
+    """Its attempt has a result, which is final, though the earlier run has a success by now."""
+    ref = TaskRef("start", "0", 0)
+    done = origin.store.read_result(origin.run, ref)
+    fail(origin, ref)
+    resuming = Resuming(SampleFlow, origin.store, {"resume": origin.run})
+    assert not resuming.execute("start")
+    spec = origin.store.read_spec(RUN, ref)
+    commit(origin.store, spec, status="failed", error=ErrorInfo("user", "E", "no"))
+    change(origin, ref, **{name: getattr(done, name) for name in ("status", "artifacts", "next", "splits")})  # fmt: skip
+    assert not resuming.execute("start", try_number=2)
+    assert len(resuming.fake.jobs) == 2
 
 
 def test_artifacts_say_the_attempt_under_which_they_are_found(origin: Finished) -> None:

@@ -19,7 +19,7 @@ from airflow_flowprovider.triggers.batch import BatchJobTrigger
 from flowsdk import FlowSpec
 from flowsdk.aws_batch.jobs import BatchJobs
 from flowsdk.datastore import FlowDatastore
-from flowsdk.exception import Interrupted, TaskFailed
+from flowsdk.exception import DatastoreError, Interrupted, TaskFailed
 from flowsdk.spec import ErrorInfo, Splits, TaskRef, TaskSpec
 from tests.airflow_flowprovider.moved import TaskDeferred
 from tests.airflow_flowprovider.operators.fakes import (
@@ -352,6 +352,36 @@ def test_a_task_that_a_user_has_just_ended_does_not_defer(driver: Driver, state:
     with pytest.raises(Interrupted):
         driver.execute(ti)
     assert driver.fake.jobs["job-0"]["isTerminated"]
+
+
+def test_sigterm_at_the_moment_of_the_deferral(
+    driver: Driver, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Airflow refuses a deferral of what a user has ended meanwhile."""
+    operator, ti = driver.operator("start"), driver.ti("start")
+
+    def end(_: Any) -> bool:
+        ti.state = "failed"
+        operator.on_kill()
+        return False
+
+    monkeypatch.setattr(operator, "_may_end_in_trigger", end)
+    with pytest.raises(TaskDeferred):
+        driver.execute(ti, operator)
+    assert driver.fake.jobs["job-0"]["isTerminated"]
+
+
+@pytest.mark.parametrize(("try_number", "ended"), [(2, False), (3, True)])
+def test_the_last_try_leaves_no_job_behind_whatever_it_fails_by(
+    driver: Driver, monkeypatch: pytest.MonkeyPatch, try_number: int, ended: bool
+) -> None:
+    def fail(*_: Any) -> None:
+        raise DatastoreError("S3 does not answer.")
+
+    monkeypatch.setattr(watching.JobWatch, "watch", fail)
+    with pytest.raises(DatastoreError):
+        driver.execute(driver.ti("start", try_number=try_number))
+    assert bool(driver.fake.jobs["job-0"].get("isTerminated")) == ended
 
 
 def test_sigterm_while_a_task_is_taken_up(driver: Driver, monkeypatch: pytest.MonkeyPatch) -> None:
