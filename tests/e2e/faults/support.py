@@ -142,8 +142,9 @@ class Run:
 
     def records(self) -> Counter[str]:
         """How many records each step has in Airflow."""
-        query = "select task_id from xcom where run_id=? and key=?"
-        return Counter(row[0] for row in self.airflow.sql(query, self.id, RECORD_KEY))
+        query = "select task_id from xcom where dag_id=? and run_id=? and key=?"
+        found = self.airflow.sql(query, self.dag, self.id, RECORD_KEY)
+        return Counter(row[0] for row in found)
 
     def results(self, step: str) -> Counter[str]:
         """How many attempts of each task have a result."""
