@@ -51,6 +51,7 @@ _HOME = {
     "parallel_imap_unordered": "flowsdk.multicore",
     "profile": "flowsdk.profiling",
     "schedule": "flowsdk.decorators.schedule",
+    "S3": "flowsdk.s3.client",
     "secrets": "flowsdk.decorators.secrets",
     "project": "flowsdk.decorators.project",
     "trigger": "flowsdk.decorators.trigger",
@@ -136,6 +137,7 @@ if TYPE_CHECKING:
     from flowsdk.parameters import JSONType, JSONTypeClass, Parameter
     from flowsdk.runner.flow_runner import Runner
     from flowsdk.runner.notebook import NBRunner
+    from flowsdk.s3.client import S3
     from flowsdk.steps import step
 
 

@@ -19,6 +19,13 @@
       │    ├─ KeyNotFound
       │    ├─ UnreadableDocument          a document is malformed or of another version
       │    └─ CorruptBlob
+      ├─ S3Exception                      the client ``S3`` was used wrongly, or could not do it
+      │    ├─ S3NotFound                  there is no such object
+      │    ├─ S3AccessDenied
+      │    ├─ S3URLException              a key or a URL that does not fit how the client was made
+      │    ├─ S3InvalidObject             what is to be stored is neither text nor bytes
+      │    ├─ S3InvalidRange              the object ends before the range begins
+      │    └─ S3InsufficientDiskSpace     the temporary folder has no room for an object
       ├─ BatchError                       [system] AWS Batch refused or lost a job
       ├─ TaskFailed                       a task that ran elsewhere failed; carries its remote error
       ├─ CaughtException                  what @catch has caught: a value, never raised
@@ -199,6 +206,36 @@ class UnreadableDocument(DatastoreError):
 
 class CorruptBlob(DatastoreError):
     """An object's content does not match its digest or its format."""
+
+
+class S3Exception(FlowException):
+    """The client ``S3`` was used wrongly, or S3 did not do what it was asked."""
+
+    headline = "S3 error"
+
+
+class S3NotFound(S3Exception):
+    """There is no such object."""
+
+
+class S3AccessDenied(S3Exception):
+    """S3 does not let these credentials do it."""
+
+
+class S3URLException(S3Exception):
+    """A key or a URL does not fit how the client was made."""
+
+
+class S3InvalidObject(S3Exception):
+    """What is to be stored is neither text nor bytes nor a binary file."""
+
+
+class S3InvalidRange(S3Exception):
+    """The object ends before the range begins."""
+
+
+class S3InsufficientDiskSpace(S3Exception):
+    """The temporary folder has no room for an object."""
 
 
 class BatchError(FlowException):

@@ -72,16 +72,10 @@ class PieceDigests:
         return tree_digest(digests)
 
 
-def in_pieces(parts: Iterable[Buffer], size: int, lead: int = 0) -> Iterator[list[memoryview]]:
-    """The concatenation of ``parts`` cut after every ``size`` bytes; nothing is copied.
-
-    Args:
-        parts: The content.
-        size: Of a piece.
-        lead: The first piece is longer by so many bytes.
-    """
+def in_pieces(parts: Iterable[Buffer], size: int) -> Iterator[list[memoryview]]:
+    """The concatenation of ``parts`` cut after every ``size`` bytes; nothing is copied."""
     piece: list[memoryview] = []
-    room = size + lead
+    room = size
     for part in parts:
         rest = memoryview(part).cast("B")
         while rest.nbytes:

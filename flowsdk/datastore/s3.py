@@ -150,11 +150,12 @@ class S3Storage(Storage):
             )
 
 
-def make_client(session: Any = None) -> Any:
+def make_client(session: Any = None, **params: Any) -> Any:
     """A boto3 S3 client for many parallel requests.
 
     Args:
         session: The boto3 session to make it from; by default the environment's.
+        params: More arguments for boto3's ``client``; a ``config`` goes before what is set here.
     """
     import boto3
     from botocore.config import Config
@@ -163,5 +164,5 @@ def make_client(session: Any = None) -> Any:
         signature_version="s3v4",
         max_pool_connections=_CONNECTIONS,
         retries={"mode": "adaptive", "total_max_attempts": 8},
-    )
-    return (session or boto3.session.Session()).client("s3", config=config)
+    ).merge(params.pop("config", None) or Config())
+    return (session or boto3.session.Session()).client("s3", config=config, **params)

@@ -87,6 +87,7 @@ class Transfers:
         allocate: Allocate | None = None,
         seen: Seen | None = None,
         lead: int = 0,
+        etag: str | None = None,
     ) -> Content:
         """Read an object or a range of it.
 
@@ -98,6 +99,7 @@ class Transfers:
             allocate: Makes the buffer; by default in memory.
             seen: Told of each piece.
             lead: The first piece is longer by so many bytes.
+            etag: Only of the object that has it.
 
         Raises:
             KeyNotFound: There is no such object.
@@ -107,6 +109,8 @@ class Transfers:
         if start or length is not None:
             end = "" if length is None or start < 0 else start + length - 1
             place["Range"] = f"bytes={start}" if start < 0 else f"bytes={start}-{end}"
+        if etag is not None:
+            place["IfMatch"] = etag
         uri = f"s3://{bucket}/{key}"
         for _ in range(_STARTS):
             # Bound to this try: what another one has allocated holds another object.
@@ -132,8 +136,7 @@ class Transfers:
         *,
         if_absent: bool = False,
         described: Mapping[str, Any] | None = None,
-        digests: Sequence[bytes] | None = None,
-        lead: int = 0,
+        sent: Callable[[int], None] | None = None,
     ) -> bool:
         """Write an object.
 
@@ -143,8 +146,7 @@ class Transfers:
             parts: The content, to be concatenated; it must not change meanwhile.
             if_absent: Leave an object that is already there as it is.
             described: ``ContentType``, ``Metadata`` and ``ServerSideEncryption``, as boto3 takes them.
-            digests: SHA-256 of each piece, if known; of the first one without its lead.
-            lead: The first piece is longer by so many bytes.
+            sent: Told of how many bytes have been sent, from the threads that did.
 
         Returns:
             Whether this content is there now; False only with ``if_absent``.
@@ -160,7 +162,7 @@ class Transfers:
             if size < MULTIPART_FROM:
                 return self._put_at_once(params, views, uri, if_absent)
             for _ in range(_STARTS):
-                upload = Upload(self, params, views, uri, digests or (), lead)
+                upload = Upload(self, params, views, uri, sent)
                 done = upload.send(if_absent=if_absent)
                 if done is not None:
                     return done

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import base64
 import math
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
@@ -28,8 +27,7 @@ class Upload:
         params: ``Bucket``, ``Key`` and what describes the object.
         views: The content.
         uri: The object, for errors.
-        digests: SHA-256 of the content's pieces, of the first one without its lead; may be empty.
-        lead: The first part is longer than the others by so many bytes.
+        sent: Told of how many bytes have been sent.
     """
 
     def __init__(
@@ -38,16 +36,14 @@ class Upload:
         params: Mapping[str, Any],
         views: Sequence[memoryview],
         uri: str,
-        digests: Sequence[bytes],
-        lead: int,
+        sent: Callable[[int], None] | None,
     ) -> None:
         self._transfers = transfers
         self._params = params
         self._place = {name: params[name] for name in ("Bucket", "Key")}
         self._views = views
         self._uri = uri
-        self._digests = digests
-        self._lead = lead
+        self._told = sent
         self._sent: dict[int, dict[str, Any]] = {}
 
     def send(self, *, if_absent: bool) -> bool | None:
@@ -77,27 +73,25 @@ class Upload:
             raise
         return True
 
-    def _cut(self) -> Iterator[tuple[int, list[memoryview], bytes | None]]:
-        """Number, content and known SHA-256 of each part."""
+    def _cut(self) -> Iterator[tuple[int, list[memoryview]]]:
+        """Number and content of each part."""
         size = sum(view.nbytes for view in self._views)
         most = math.ceil(size / _MOST_PARTS / hashing.PIECE) * hashing.PIECE
-        known = self._digests if most == hashing.PIECE else ()
-        for index, piece in enumerate(hashing.in_pieces(self._views, most, self._lead)):
-            digest = known[index] if index < len(known) and (index or not self._lead) else None
-            yield index + 1, piece, digest
+        return enumerate(hashing.in_pieces(self._views, most), 1)
 
-    def _send_part(self, part: tuple[int, list[memoryview], bytes | None]) -> int:
-        number, views, digest = part
-        if digest is None:
-            digest = hashing.piece_digest(views)
+    def _send_part(self, part: tuple[int, list[memoryview]]) -> int:
+        number, views = part
         params = {**self._place, "PartNumber": number}
-        call = Call.carrying("UploadPart", params, views, digest)
+        call = Call.carrying("UploadPart", params, views)
         answer = self._transfers.persist(call, self._uri)
         if not answer.ok:
             raise refused(self._uri, answer)
         self._sent[number] = {
             "PartNumber": number,
             "ETag": answer.headers["etag"],
-            "ChecksumSHA256": base64.b64encode(digest).decode(),
+            "ChecksumSHA256": call.params["ChecksumSHA256"],
         }
-        return sum(view.nbytes for view in views)
+        size = sum(view.nbytes for view in views)
+        if self._told:
+            self._told(size)
+        return size

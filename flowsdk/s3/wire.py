@@ -81,14 +81,10 @@ class Call:
 
     @classmethod
     def carrying(
-        cls,
-        operation: str,
-        params: Mapping[str, Any],
-        body: Sequence[memoryview],
-        sha256: bytes | None = None,
+        cls, operation: str, params: Mapping[str, Any], body: Sequence[memoryview]
     ) -> Call:
         """A request with a body and its SHA-256, which S3 checks and keeps with the object."""
-        digest = piece_digest(body) if sha256 is None else sha256
+        digest = piece_digest(body)
         checksum = base64.b64encode(digest).decode()
         return cls(operation, {**params, "ChecksumSHA256": checksum}, body, digest.hex())
 
