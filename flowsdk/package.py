@@ -24,15 +24,18 @@ from flowsdk.graph.source import statements, syntax_tree
 
 _SKIPPED_FOLDERS = {"__pycache__", ".git", ".venv", "node_modules"}
 #: What tells that code starts flows of its own.
-_STARTS_FLOWS = (b"Runner", b"Deployer", b"subprocess", b"os.system", b"flowsdk.cli")
+_STARTS_FLOWS = (
+    *(b"Runner", b"Deploye", b"inspect_spin", b"flowsdk.cli"),  # Deployer and DeployedFlow
+    *(b"subprocess", b"popen", b"system", b"os.exec", b"os.spawn"),
+)
 #: Folders of flowsdk that only those jobs are given whose own files name one of the words.
 _ON_DEMAND = {
     "aws_batch": _STARTS_FLOWS,
     "cards/assets": (b"VegaChart",),
     "cli": _STARTS_FLOWS,
-    "deployer": (b"Deployer",),
+    "deployer": (b"Deploye",),
     "lint": _STARTS_FLOWS,
-    "runner": (b"Runner", b"Deployer"),
+    "runner": (b"Runner", b"Deploye"),
     "tutorials": (),
 }
 

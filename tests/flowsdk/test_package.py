@@ -117,6 +117,7 @@ def test_a_one_file_flow_stays_small(tmp_path: Path) -> None:
     [
         ("", set()),
         ("import subprocess", {"aws_batch", "cli", "lint"}),
+        ("from os import popen", {"aws_batch", "cli", "lint"}),
         ("from flowsdk import Runner", {"aws_batch", "cli", "lint", "runner"}),
         ("from flowsdk import Deployer", {"aws_batch", "cli", "lint", "runner", "deployer"}),
         ("from flowsdk.cards import VegaChart", {"assets"}),
@@ -130,20 +131,29 @@ def test_a_job_is_given_what_its_code_names(tmp_path: Path, code: str, folders: 
     assert found & on_demand == folders
 
 
-def test_flowsdk_runs_from_the_package(folder: Path, tmp_path: Path) -> None:
-    built = package.build(folder / "flow.py")
-    out = tmp_path / "unpacked"
+def printed_in_a_job(built: package.CodePackage, out: Path, script: str) -> str:
     with tarfile.open(fileobj=io.BytesIO(built.data)) as archive:
         archive.extractall(out, filter="data") if sys.version_info >= (
             3,
             12,
         ) else archive.extractall(out)
+    command = [sys.executable, "-c", script]
+    return subprocess.run(command, cwd=out, capture_output=True, text=True, check=True).stdout
+
+
+def test_flowsdk_runs_from_the_package(folder: Path, tmp_path: Path) -> None:
+    built = package.build(folder / "flow.py")
+    out = tmp_path / "unpacked"
     script = "import flowsdk.runtime.bootstrap as b; print(b.__file__)"
-    printed = subprocess.run(
-        [sys.executable, "-c", script], cwd=out, capture_output=True, text=True, check=True
-    ).stdout
-    assert Path(printed.strip()).is_relative_to(out)
+    assert Path(printed_in_a_job(built, out, script).strip()).is_relative_to(out)
     assert not Path(flowsdk.__file__).is_relative_to(out)
+
+
+@pytest.mark.parametrize("name", ["Runner", "NBRunner", "Deployer", "NBDeployer", "DeployedFlow", "inspect_spin"])  # fmt: skip
+def test_what_the_code_of_a_job_names_is_there(tmp_path: Path, name: str) -> None:
+    (tmp_path / "flow.py").write_text(f"from flowsdk import {name}", "utf-8")
+    built = package.build(tmp_path / "flow.py")
+    assert name in printed_in_a_job(built, tmp_path / "unpacked", f"import flow; print(flow.{name})")
 
 
 def test_it_is_uploaded_once(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
