@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 import shutil
 from pathlib import Path
@@ -9,17 +10,27 @@ from pathlib import Path
 import pytest
 
 from tests.documents import ROOT, Reader
+from tests.s3_endpoint import Endpoint
 
 GUIDE = ROOT / "docs" / "guide"
 TUTORIALS = ROOT / "flowsdk" / "tutorials"
 #: Carried out by tests/e2e/test_guide.py.
 NEEDS_AIRFLOW = {"airflow.md"}
+#: Read with a bucket, ``flows``, as the datastore.
+NEEDS_S3 = {"s3.md"}
 PAGES = sorted(path for path in GUIDE.glob("*.md") if path.name not in NEEDS_AIRFLOW)
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.stem)
 def test_a_page_of_the_guide(page: Path, tmp_path: Path) -> None:
-    Reader(tmp_path).read(page)
+    if page.name not in NEEDS_S3:
+        Reader(tmp_path).read(page)
+        return
+    with Endpoint() as endpoint:
+        endpoint.buckets["flows"] = {}
+        environment = {name: value for name, value in os.environ.items() if name.startswith("AWS_")}
+        environment |= {"AWS_ENDPOINT_URL": endpoint.url, "FLOWSDK_DATASTORE": "s3://flows/store"}
+        Reader(tmp_path, environment).read(page)
 
 
 @pytest.mark.parametrize("page", sorted(TUTORIALS.glob("*/README.md")), ids=lambda p: p.parent.name)
