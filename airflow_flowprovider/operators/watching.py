@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping, Sequence
 
 from airflow_flowprovider.digest import digest
 from airflow_flowprovider.operators.launching import Job
-from flowsdk.aws_batch.jobs import BatchJobs, BatchThrottled
+from flowsdk.aws_batch.jobs import BatchJobs, BatchThrottled, BatchUnanswered
 from flowsdk.aws_batch.logs import LogReader
 from flowsdk.aws_batch.state import JobState
 from flowsdk.datastore import FlowDatastore
@@ -92,7 +92,7 @@ class JobWatch:
     def _describe(self, jobs: Sequence[Job]) -> Mapping[str, JobState]:
         try:
             return self._jobs.describe([job.id for job in jobs])
-        except BatchThrottled:
+        except (BatchThrottled, BatchUnanswered):
             return {}
 
 

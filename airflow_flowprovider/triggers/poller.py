@@ -24,8 +24,9 @@ from flowsdk.exception import BatchError
 
 T = TypeVar("T")
 
-#: Requests that wait for AWS at once. asyncio's own pool is small, and others' triggers use it.
-_THREADS = 16
+#: Requests that wait for AWS Batch at once, and for the datastore: a datastore that is slow must not
+#: keep anybody from learning that jobs have ended. asyncio's own pool is small, and others use it.
+_BATCH_THREADS, _THREADS = 4, 16
 #: How much longer the next wait is if nothing has happened, or if AWS asks for fewer requests.
 _PATIENCE, _BACKOFF = 1.5, 2.0
 _MAX_BACKOFF_SECONDS = 60.0
@@ -164,7 +165,8 @@ class JobPoller:
         self._queues: dict[str, tuple[float, str]] = {}
         self._connecting = asyncio.Lock()
         self._describing = asyncio.Lock()
-        self._threads = ThreadPoolExecutor(_THREADS, thread_name_prefix="flow-poller")
+        self._batch_threads = ThreadPoolExecutor(_BATCH_THREADS, thread_name_prefix="flow-poller")
+        self._threads = ThreadPoolExecutor(_THREADS, thread_name_prefix="flow-store")
 
     @classmethod
     @contextmanager
@@ -188,10 +190,11 @@ class JobPoller:
     async def request(self, function: Callable[..., T], *args: Any) -> T:
         """Ask AWS Batch something, when it is this poller's turn; blocks only a thread."""
         await self._budget.turn()
-        return await self.call(function, *args)
+        loop = asyncio.get_running_loop()
+        return await loop.run_in_executor(self._batch_threads, function, *args)
 
     async def call(self, function: Callable[..., T], *args: Any) -> T:
-        """Run a blocking function in a thread."""
+        """Ask the datastore something; blocks only a thread."""
         return await asyncio.get_running_loop().run_in_executor(self._threads, function, *args)
 
     async def clients(self) -> Clients:
@@ -249,7 +252,8 @@ class JobPoller:
         if not self._watchers:
             if self._task is not None:
                 self._task.cancel()
-            self._threads.shutdown(wait=False)
+            for threads in (self._batch_threads, self._threads):
+                threads.shutdown(wait=False)
 
     def _forget(self, job_id: str) -> None:
         self._open.pop(job_id, None)
@@ -281,6 +285,10 @@ class JobPoller:
                 if state is not None and job_id in self._open:
                     changed |= self._known.get(job_id) != state.status
                     self._tell(state)
+            # To the end: if AWS refuses the next request, the next round begins with those.
+            self._open |= {
+                job_id: self._open.pop(job_id) for job_id in some if job_id in self._open
+            }
         self._backing_off = False
         grown = min(self._longest, max(self._interval, self._shortest) * _PATIENCE)
         self._interval = self._shortest if changed else grown
@@ -296,7 +304,8 @@ class JobPoller:
 
     def _back_off(self) -> None:
         self._backing_off = True
-        self._interval = min(_MAX_BACKOFF_SECONDS, self._interval * _BACKOFF)
+        longest = max(_MAX_BACKOFF_SECONDS, self._longest)
+        self._interval = min(longest, self._interval * _BACKOFF)
 
     def _failed(self, error: BatchError) -> None:
         self._back_off()

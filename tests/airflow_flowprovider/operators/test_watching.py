@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import pytest
+from botocore.exceptions import ConnectionClosedError
 
 from airflow_flowprovider.operators import watching
 from airflow_flowprovider.operators.launching import Job
@@ -15,7 +16,7 @@ from flowsdk.exception import BatchError, Interrupted
 from flowsdk.runtime.logs import LogLine, LogWriter
 from flowsdk.spec import TaskSpec
 from tests.airflow_flowprovider.operators.fakes import FLOW, RUN
-from tests.flowsdk.aws_batch.fakes import FakeBatch, succeed
+from tests.flowsdk.aws_batch.fakes import FakeBatch, client_error, succeed
 
 SPEC = TaskSpec(FLOW, RUN, "join", "0", 0, "root")
 
@@ -123,10 +124,15 @@ def test_a_task_that_airflow_ends_is_noticed_at_once(clock: Clock, watch: Watch)
     assert clock.now - 1000 <= 1.5
 
 
-def test_throttling_is_no_reason_to_fail(clock: Clock, watch: Watch, fake: FakeBatch) -> None:
+def test_an_aws_that_is_overloaded_or_away_is_no_reason_to_fail(
+    clock: Clock, watch: Watch, fake: FakeBatch
+) -> None:
     fake.fail("DescribeJobs", "TooManyRequestsException")
+    away = client_error("DescribeJobs", "ServerException", "away", status=503)
+    fake.errors["DescribeJobs"] += [away, ConnectionClosedError(endpoint_url="https://batch")]
     fake.change("job-0", "RUNNING")
     assert not watch()
+    assert not fake.errors["DescribeJobs"]
     fake.fail("DescribeJobs", "AccessDeniedException", "not allowed")
     with pytest.raises(BatchError, match="not allowed"):
         watch()

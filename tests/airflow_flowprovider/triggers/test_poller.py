@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import threading
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from typing import Any
@@ -163,6 +164,22 @@ def test_it_backs_off_when_it_asks_too_often(fake: FakeBatch) -> None:
     run(work)
 
 
+def test_backing_off_never_means_asking_more_often(
+    fake: FakeBatch, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(module, "_MAX_BACKOFF_SECONDS", 0.001)
+    fake.fail("DescribeJobs", "TooManyRequestsException")
+
+    async def work() -> None:
+        with JobPoller.shared(KEY, ["job-0"], 0.02, 0.02) as (poller, states):
+            seen: list[float] = []
+            fake.on_describe = lambda: seen.append(poller._interval)
+            await next_of(states)
+            assert seen[0] == pytest.approx(0.02)
+
+    run(work)
+
+
 def test_a_refusal_that_lasts_is_told(fake: FakeBatch, monkeypatch: pytest.MonkeyPatch) -> None:
     async def work() -> None:
         fake.fail("DescribeJobs", "AccessDeniedException", "hiccup")
@@ -205,6 +222,35 @@ def test_an_aws_that_is_overloaded_or_away_is_waited_for(
 
     run(work)
     assert fake.calls["DescribeJobs"] == 16
+
+
+def test_a_round_begins_with_those_that_the_last_one_did_not_reach(fake: FakeBatch) -> None:
+    """An AWS that takes one request and refuses the next must not hide the same jobs for ever."""
+    ids = [f"wide-{number}" for number in range(250)]
+    for job_id in ids:
+        add_job(fake, job_id)
+    fake.on_describe = lambda: fake.fail("DescribeJobs", "TooManyRequestsException")
+
+    async def work() -> None:
+        with JobPoller.shared(KEY, ids, 0.001, 0.001) as (_, looks):
+            async for states in looks:
+                if len(states) == len(ids):
+                    return
+
+    run(work)
+
+
+def test_a_datastore_that_does_not_answer_hides_no_job(fake: FakeBatch) -> None:
+    answer = threading.Event()
+
+    async def work() -> None:
+        with JobPoller.shared(KEY, ["job-0"], 0.001, 0.001) as (poller, states):
+            reads = [asyncio.create_task(poller.call(answer.wait, DEADLINE)) for _ in range(50)]
+            assert (await next_of(states)).status == "RUNNING"
+            answer.set()
+            assert all(await asyncio.gather(*reads))
+
+    run(work)
 
 
 def test_several_jobs_are_seen_together_and_none_that_has_ended_again(fake: FakeBatch) -> None:
