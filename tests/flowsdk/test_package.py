@@ -153,7 +153,9 @@ def test_flowsdk_runs_from_the_package(folder: Path, tmp_path: Path) -> None:
 def test_what_the_code_of_a_job_names_is_there(tmp_path: Path, name: str) -> None:
     (tmp_path / "flow.py").write_text(f"from flowsdk import {name}", "utf-8")
     built = package.build(tmp_path / "flow.py")
-    assert name in printed_in_a_job(built, tmp_path / "unpacked", f"import flow; print(flow.{name})")
+    assert name in printed_in_a_job(
+        built, tmp_path / "unpacked", f"import flow; print(flow.{name})"
+    )
 
 
 def test_it_is_uploaded_once(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:

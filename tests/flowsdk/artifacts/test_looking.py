@@ -41,7 +41,13 @@ class Looks(FlowSpec):
         self.other.append(self.limit)
 
     def kind(self) -> None:
-        print(isinstance(self.rows, list), type(self.rows), id(self.rows), bool(self.rows), self.rows is None)
+        print(
+            isinstance(self.rows, list),
+            type(self.rows),
+            id(self.rows),
+            bool(self.rows),
+            self.rows is None,
+        )
 
     def condition(self) -> None:
         if self.rows and not self.rows:
@@ -134,7 +140,7 @@ class Touches(FlowSpec):
         step()
 
     def by_hand(self) -> None:
-        breakpoint()
+        breakpoint()  # noqa: T100
 
     @wrapped
     def decorated(self) -> None:
