@@ -16,7 +16,7 @@ from airflow.sdk import DAG, BaseOperator
 
 from flowsdk.decorators.base import Decorator, decorators_of
 from flowsdk.decorators.prepare import flow_decorators
-from flowsdk.exception import UsageError, did_you_mean
+from flowsdk.exception import FlowException, UsageError, did_you_mean
 from flowsdk.lint import Problem
 
 if TYPE_CHECKING:
@@ -148,10 +148,12 @@ def blamed_on(decorator: str, location: str) -> Iterator[None]:
         location: ``file:line`` of it; where it is empty there is none, and nothing is done.
 
     Raises:
-        UsageError: They have raised something.
+        UsageError: They have raised something that is no error of flowsdk's own.
     """
     try:
         yield
+    except FlowException:
+        raise
     except Exception as error:
         if not location:
             raise
@@ -176,10 +178,24 @@ def _problems(
             yield problem_of(place, what, repr(name), expected, near)
         else:
             try:
-                _object(name, value)
+                found = _object(name, value)
             except (ImportError, AttributeError, ValueError) as error:
-                found = f"{name}={value!r} ({error})"
-                yield problem_of(place, what, found, "the dotted name of what there is in a module")
+                text = f"{name}={value!r} ({error})"
+                yield problem_of(place, what, text, "the dotted name of what there is in a module")
+                continue
+            if expected := _why_unfit(name, found):
+                yield problem_of(place, what, f"{name}={value!r}", expected)
+
+
+def _why_unfit(name: str, value: Any) -> str:
+    """What should be in the place of a value that Airflow would take, and make nonsense of."""
+    several = value if isinstance(value, (list, tuple, set)) else None
+    if name == "tags" and (several is None or not all(isinstance(tag, str) for tag in several)):
+        return "a list of texts"
+    callbacks = [value] if several is None else several
+    if name.endswith("_callback") and value is not None and not all(map(callable, callbacks)):
+        return "a function, or the dotted name of one"
+    return ""
 
 
 def _object(name: str, value: Any) -> Any:

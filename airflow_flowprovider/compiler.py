@@ -63,7 +63,8 @@ def compile_flow(flow: type[FlowSpec], **dag_kwargs: Any) -> DAG:
     with blamed_on("@airflow", location):
         # Otherwise leaving the `with` block would register it, whoever asked for it.
         dag = DAG(**{"auto_register": False, **arguments, "tags": tags})
-    with dag:
+    # What only tasks have reaches them by way of the DAG.
+    with dag, blamed_on("@airflow", location if "default_args" in given else ""):
         FlowTasks(flow, graph, config, dag.dag_id).add()
     return dag
 

@@ -30,6 +30,6 @@ def moment(value: Any, zone: tzinfo, *, ends: bool = False) -> datetime:
     """
     text = value.isoformat() if isinstance(value, date) else str(value)
     found = datetime.fromisoformat(text.replace("Z", "+00:00"))  # Python 3.10 does not read the Z
-    if ends and len(text) == len("2026-11-21"):
+    if ends and len(text) <= len("2026-11-21"):  # 20261121 is one, too
         found += timedelta(days=1, seconds=-1)
     return found if found.tzinfo else found.replace(tzinfo=zone)

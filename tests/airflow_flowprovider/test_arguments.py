@@ -204,3 +204,34 @@ def test_default_args_must_be_a_dict() -> None:
 
     with pytest.raises(FlowLintError, match=r"found \['pool'\], expected a dict"):
         compile_flow(ListedFlow)
+
+
+@pytest.mark.parametrize(
+    ("given", "expected"),
+    [
+        ({"tags": "nightly"}, "found tags='nightly', expected a list of texts"),
+        ({"tags": [1]}, r"found tags=\[1\], expected a list of texts"),
+        ({"on_failure_callback": "json"}, "found on_failure_callback='json', expected a function"),
+        ({"on_success_callback": [tell, 3]}, "expected a function, or the dotted name of one"),
+    ],
+)
+def test_what_airflow_would_make_nonsense_of(given: dict[str, Any], expected: str) -> None:
+    @airflow(**given)
+    class NonsenseFlow(FlowSpec):
+        @step
+        def start(self):
+            pass
+
+    with pytest.raises(FlowLintError, match=expected):
+        compile_flow(NonsenseFlow)
+
+
+def test_what_airflow_refuses_of_all_tasks_names_the_decorator() -> None:
+    @airflow(pool=3)
+    class PooledFlow(FlowSpec):
+        @step
+        def start(self):
+            pass
+
+    with pytest.raises(UsageError, match=r"@airflow \(.*test_arguments.py:\d+\): .*'pool'"):
+        compile_flow(PooledFlow)

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable
 from datetime import date, datetime, timezone
 from typing import Any
@@ -314,6 +315,8 @@ def test_schedules(arguments: dict[str, Any], cron: str) -> None:
         ("2026-07-01T06:00", None, ("2026-07-01T06:00:00+02:00", None)),
         ("2026-07-01T06:00Z", None, ("2026-07-01T06:00:00+00:00", None)),
         (date(2026, 1, 1), date(2026, 1, 1), ("2026-01-01T00:00:00+01:00", "2026-01-01T23:59:59+01:00")),
+        pytest.param(None, "20260131", (None, "2026-01-31T23:59:59+01:00"), marks=pytest.mark.skipif(
+            sys.version_info < (3, 11), reason="Python does not read it")),
         (datetime(2026, 1, 1, 6, tzinfo=timezone.utc), None, ("2026-01-01T06:00:00+00:00", None)),
         (None, None, (None, None)),
     ],
