@@ -14,6 +14,9 @@ ACTIVE = ("SUBMITTED", "PENDING", "RUNNABLE", "STARTING", "RUNNING")
 FINISHED = ("SUCCEEDED", "FAILED")
 #: Status of a job that AWS no longer knows: it forgets finished ones after a day or so.
 UNKNOWN = "UNKNOWN"
+#: How the reason begins if a host is gone: of EC2, and of Fargate's spot capacity.
+#: https://docs.aws.amazon.com/AmazonECS/latest/developerguide/stopped-task-error-codes.html
+HOST_LOST = ("Host EC2", "Your Spot Task was interrupted")
 
 
 @dataclass(frozen=True)
@@ -118,7 +121,7 @@ def _cause(state: JobState) -> tuple[Kind, str, str]:
     reason, container = state.reason, state.container_reason
     if state.status == UNKNOWN:
         return "system", "JobUnknown", "AWS Batch does not know the job and it left no result"
-    if reason.startswith("Host EC2"):
+    if reason.startswith(HOST_LOST):
         return "interrupted", "HostTerminated", "The host was taken away while the task ran"
     if "OutOfMemory" in container:
         message = (

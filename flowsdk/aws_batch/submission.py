@@ -8,6 +8,7 @@ from typing import Any
 
 from flowsdk.aws_batch import fargate
 from flowsdk.aws_batch.definition import BatchDefaults, Platform
+from flowsdk.aws_batch.state import HOST_LOST
 from flowsdk.decorators.settings import StepSettings
 from flowsdk.exception import BatchError
 from flowsdk.runtime import loader
@@ -18,7 +19,7 @@ INFRASTRUCTURE_ATTEMPTS = 3
 #: Conditions that a user's code cannot cause; the last one keeps all else from being retried.
 #: https://docs.aws.amazon.com/batch/latest/userguide/best-practices.html#bestpractice6
 _EVALUATE_ON_EXIT = (
-    {"onStatusReason": "Host EC2*", "action": "RETRY"},
+    *({"onStatusReason": f"{reason}*", "action": "RETRY"} for reason in HOST_LOST),
     {"onReason": "CannotPullContainer*", "action": "RETRY"},
     {"onReason": "DockerTimeout*", "action": "RETRY"},
     {"onReason": "*", "action": "EXIT"},

@@ -81,6 +81,7 @@ PULL = "CannotPullContainerError: pull image manifest has been retried 5 time(s)
     ("state", "kind", "name", "words"),
     [
         (described(reason="Host EC2 (instance i-1) terminated."), "interrupted", "HostTerminated", "host was taken"),
+        (described(reason="Your Spot Task was interrupted."), "interrupted", "HostTerminated", "host was taken"),
         (described(exitCode=137, reason_=OOM), "user", "OutOfMemory", "@resources(memory="),
         (described(reason="Job attempt duration exceeded timeout"), "user", "TimedOut", "@timeout"),
         (described(reason_=PULL), "system", "CannotPullContainer", "retried 5 time"),
