@@ -18,7 +18,7 @@ from airflow_flowprovider.records import TaskInstance, push_record
 from flowsdk.aws_batch.jobs import BatchJobs
 from flowsdk.aws_batch.launching import settle
 from flowsdk.aws_batch.logs import container_log
-from flowsdk.aws_batch.state import JobState
+from flowsdk.aws_batch.state import UNKNOWN, JobState
 from flowsdk.datastore import FlowDatastore
 from flowsdk.decorators.settings import StepSettings
 from flowsdk.exception import BatchError, TaskFailed
@@ -60,7 +60,7 @@ def settle_jobs(
         specs = dict(enumerate(job.tasks(store)))
         results = store.find_results(specs[0].run, [spec.ref for spec in specs.values()])
         missing = {job.child(i): specs[i] for i, result in enumerate(results) if result is None}
-        states = _ended(batch, missing, check) if missing else {}
+        states = _known(batch, job, _ended(batch, missing, check)) if missing else {}
         for told, (job_id, spec) in enumerate(missing.items()):
             if told < TOLD:
                 _show_container(store, spec, states[job_id], show, open_logs)
@@ -88,6 +88,17 @@ def _ended(
         f"Batch job {state.id} ({jobs[state.id].pathspec}): found it {state.status}, expected a "
         f"finished job. Trying the task again takes it up."
     )
+
+
+def _known(batch: BatchJobs, job: Job, states: dict[str, JobState]) -> dict[str, JobState]:
+    """The states, where AWS knows some: a job can end before it has any of its tasks' jobs."""
+    unknown = [job_id for job_id, state in states.items() if state.status == UNKNOWN]
+    if not unknown or job.size == 1:
+        return states
+    whole = batch.describe([job.id]).get(job.id)
+    if whole is None or whole.active:
+        return states
+    return states | {job_id: replace(whole, id=job_id) for job_id in unknown}
 
 
 def _show_container(

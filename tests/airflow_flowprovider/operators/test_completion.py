@@ -148,6 +148,23 @@ def test_of_an_array_each_task_without_a_result_is_settled_by_its_own_job(
     assert store.read_spec(RUN, specs[5].ref) == specs[5], "it says what the task follows"
 
 
+@pytest.mark.parametrize("known", [True, False])
+def test_an_array_that_ended_before_it_had_children_says_why(
+    store: FlowDatastore, fake: FakeBatch, known: bool
+) -> None:
+    specs = specs_of_a_set()
+    store.write_specs("0.0.0", specs)
+    if known:
+        job(fake, "j", status="FAILED", isTerminated=True, statusReason="by ada")
+    made = Job("j", f"{store.specs_uri(RUN, '0.0.0', specs[0].ref)}#0", len(specs))
+    settle(store, fake, made)
+    name = "Terminated" if known else "JobUnknown"
+    for spec in specs:
+        error = store.read_result(RUN, spec.ref).error
+        assert error is not None
+        assert error.type.endswith(f".{name}")
+
+
 def progress_of(
     store: FlowDatastore, step: str, tasks: list[Planned], attempt: int = 0
 ) -> Progress:
