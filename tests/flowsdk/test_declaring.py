@@ -39,7 +39,8 @@ if __name__ == "__main__":
         ("", '@retry(times="three")', "Decorator error:",
          "@retry ({}:8): times='three', expected a whole number, 0 or more."),
         ("", "@retry(tims=3)", "Decorator error:",
-         "@retry ({}:8): found attribute 'tims', expected times, minutes_between_retries. "
+         "@retry ({}:8): found attribute 'tims', expected times, minutes_between_retries, "
+         "on_oom. "
          "Did you mean 'times'?"),
         ("x = Parameter('x', typ=int)", "", "Parameter error:", "Parameter 'x' ({}:6): found argument 'typ'"),
         ("x = IncludeFile('x', is_txt=1)", "", "Parameter error:", "IncludeFile 'x' ({}:6): found argument"),
@@ -105,6 +106,7 @@ def test_attributes_may_be_numbers_as_text() -> None:
     assert Retry(times="3", minutes_between_retries="0.5").attributes == {
         "times": 3,
         "minutes_between_retries": 0.5,
+        "on_oom": None,
     }
     assert Timeout(minutes="1.5", seconds=5).total_seconds == 95
     assert Card(timeout="60").attributes["timeout"] == 60

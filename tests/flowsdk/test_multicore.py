@@ -51,12 +51,6 @@ def test_no_more_run_at_once_than_allowed_and_the_arguments_are_read_as_needed()
     assert sorted(results) != []
 
 
-def test_it_does_not_wait_between_calls() -> None:
-    started = time.monotonic()
-    assert len(parallel_map(lambda x: x, range(20), max_parallel=1)) == 20
-    assert time.monotonic() - started < 20 * 0.1
-
-
 @pytest.mark.parametrize("in_folder", [False, True])
 def test_results_may_be_large(tmp_path: Path, in_folder: bool) -> None:
     folder = str(tmp_path) if in_folder else None
