@@ -9,7 +9,6 @@ from collections.abc import AsyncIterator, Mapping
 from typing import Any, cast
 
 from airflow.triggers.base import BaseTrigger, TaskSuccessEvent, TriggerEvent
-from asgiref.sync import sync_to_async
 
 from airflow_flowprovider.compat import triggers_hear_of_kills
 from airflow_flowprovider.links import log_link_xcom
@@ -20,6 +19,7 @@ from airflow_flowprovider.triggers.poller import (
     JobPoller,
     PollerKey,
     connect,
+    in_thread,
     turn_to_end,
 )
 from airflow_flowprovider.triggers.report import JobReport
@@ -203,7 +203,7 @@ class BatchJobTrigger(BaseTrigger):
 
     async def _terminate_all(self) -> None:
         # Those that are there: a thousand tasks cleared at once must not make a thousand clients.
-        clients = self._clients or await sync_to_async(connect, thread_sensitive=False)(self._key)
+        clients = self._clients or await in_thread(connect, self._key)
         deadline = time.monotonic() + _END_SECONDS
         for job_id in self.job_ids:
             await self._terminate(clients, job_id, deadline)

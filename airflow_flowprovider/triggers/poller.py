@@ -126,6 +126,17 @@ async def turn_to_end() -> None:
     await _Triggerer.running().ends.turn()
 
 
+async def in_thread(function: Callable[..., T], *args: Any) -> T:
+    """Run a function that may ask Airflow for connections in a thread.
+
+    Not in one of our own: they are fetched through the event loop, which older versions find from
+    asgiref's threads only. Whoever awaits this and is cancelled gets the CancelledError as it was: by
+    its message Airflow tells a user's wish from a triggerer that stops, and asgiref drops that.
+    """
+    call = sync_to_async(function, thread_sensitive=False)(*args)
+    return await asyncio.shield(asyncio.ensure_future(call))
+
+
 class JobPoller:
     """Describes the jobs of all triggers of one connection and region, a hundred at a time.
 
@@ -201,9 +212,7 @@ class JobPoller:
         """The clients, made once."""
         async with self._connecting:
             if self._clients is None:
-                # Not in our own threads: Airflow's connections are fetched through this loop, and
-                # older versions find it from asgiref's threads only.
-                self._clients = await sync_to_async(connect, thread_sensitive=False)(self._key)
+                self._clients = await in_thread(connect, self._key)
             return self._clients
 
     async def storage(self, root: str) -> Storage:
@@ -211,9 +220,7 @@ class JobPoller:
         clients = await self.clients()
         async with self._connecting:
             if root not in self._storages:
-                self._storages[root] = await sync_to_async(
-                    clients.open_storage, thread_sensitive=False
-                )(root)
+                self._storages[root] = await in_thread(clients.open_storage, root)
             return self._storages[root]
 
     async def describe_queue(self, queue: str) -> str:

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import asyncio
+import threading
 import time
 from importlib import import_module
 from types import SimpleNamespace
@@ -12,7 +13,7 @@ from airflow.triggers.base import TaskSuccessEvent, TriggerEvent
 
 from airflow_flowprovider.compat import triggers_push_xcoms
 from airflow_flowprovider.links import job_xcom
-from airflow_flowprovider.triggers import batch
+from airflow_flowprovider.triggers import batch, poller
 from airflow_flowprovider.triggers.batch import BatchJobTrigger
 from airflow_flowprovider.triggers.poller import PollerKey
 from flowsdk.datastore import FlowDatastore
@@ -196,6 +197,30 @@ def test_a_thousand_tasks_cleared_at_once_make_no_new_clients(
     asyncio.run(clear())
     assert fake.jobs["job-0"]["isTerminated"]
     assert len(connections) == 1
+
+
+def test_it_hears_of_a_user_while_it_connects(
+    store: FlowDatastore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Airflow calls ``on_kill`` only if the cancellation comes back as it was sent."""
+    connecting, go_on = threading.Event(), threading.Event()
+
+    def connect(key: PollerKey) -> None:
+        connecting.set()
+        go_on.wait()
+        raise AssertionError("nobody is interested any more")
+
+    async def clear() -> object:
+        task = asyncio.ensure_future(anext(trigger(store).run()))
+        await asyncio.to_thread(connecting.wait)
+        task.cancel("user-action")
+        with pytest.raises(asyncio.CancelledError) as raised:
+            await task
+        go_on.set()
+        return raised.value.args
+
+    monkeypatch.setattr(poller, "connect", connect)
+    assert asyncio.run(clear()) == ("user-action",)
 
 
 def test_airflow_does_not_give_a_trigger_the_time_to_end_its_job(
