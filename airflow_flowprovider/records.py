@@ -12,6 +12,8 @@ from flowsdk.spec import RunSpec, TaskRecord
 RECORD_KEY = "flow_task"
 #: XCom key of a run's tags, at its start step; read and changed by the client of flowsdk.
 TAGS_KEY = "flow_tags"
+#: Follows the map index (``0`` if there is none) where a record of several tasks names the task.
+SEVERAL = "-*"
 
 
 class TaskInstance(Protocol):

@@ -14,7 +14,7 @@ from airflow_flowprovider.compat import AirflowFailException
 from airflow_flowprovider.digest import TOLD, failed_task
 from airflow_flowprovider.operators.launching import Job
 from airflow_flowprovider.operators.progress import Progress, Unit
-from airflow_flowprovider.records import TaskInstance, push_record
+from airflow_flowprovider.records import SEVERAL, TaskInstance, push_record
 from flowsdk.aws_batch.jobs import BatchJobs
 from flowsdk.aws_batch.launching import settle
 from flowsdk.aws_batch.logs import container_log
@@ -179,7 +179,7 @@ def _record_of_several(
         flow=first.flow,
         run=first.run,
         step=first.step,
-        task=f"{part}-*",
+        task=f"{part}{SEVERAL}",
         attempt=attempt,
         status="succeeded",
         result=uri,

@@ -7,11 +7,11 @@ is one split. Nothing is taken from positions: Airflow leaves missing records ou
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from airflow_flowprovider.mapping import FlowMapping
-from airflow_flowprovider.records import TaskInstance, find_record, pull_records
+from airflow_flowprovider.records import SEVERAL, TaskInstance, find_record, pull_records
 from flowsdk.datastore import FlowDatastore
 from flowsdk.exception import FlowException
 from flowsdk.graph import FlowGraph, Node
@@ -57,7 +57,7 @@ class Parents:
                 join is missing.
         """
         steps = looked_at(self._node)
-        records = {step: self._records(step) for step in steps}
+        records = self._without_removed({step: self._records(step) for step in steps})
         _require_success(self._node, [r for found in records.values() for r in found])
         outcomes = {step: self._outcomes(found) for step, found in records.items()}
         planned = planned_tasks(self._graph, self._node, outcomes)
@@ -120,6 +120,20 @@ class Parents:
             found = find_record(self._ti, self._task_id(step), self._map_index)
         return [] if found is None else [found]
 
+    def _without_removed(
+        self, records: Mapping[str, Sequence[TaskRecord]]
+    ) -> dict[str, list[TaskRecord]]:
+        """Leave out the records of map indices that are no more.
+
+        The step that split has run again and made fewer. Airflow keeps what the others have left, and
+        nobody can clear those that had failed.
+        """
+        openers = {step: records.get(self._mapping.opener_of(step) or "") for step in records}
+        return {
+            step: [r for r in found if not (opener := openers[step]) or _is_there(r, opener[0])]
+            for step, found in records.items()
+        }
+
     def _outcomes(self, records: Sequence[TaskRecord]) -> list[Outcome]:
         outcomes: list[Outcome] = []
         # A join after a foreach in chunks has a thousand of them.
@@ -145,6 +159,14 @@ class Parents:
                 f"{opener.step!r} with its downstream tasks."
             )
         return own
+
+
+def _is_there(record: TaskRecord, opener: TaskRecord) -> bool:
+    """Whether a task instance of a mapped step is one of those that its foreach has now."""
+    splits = opener.splits or 0
+    if record.foreach:
+        return record.foreach[0].index < splits
+    return int(record.task.removesuffix(SEVERAL)) * opener.chunk < splits
 
 
 def _require_success(node: Node, records: Sequence[TaskRecord]) -> None:

@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import re
+
 import pytest
 
 from airflow_flowprovider.mapping import FlowMapping
@@ -74,6 +76,22 @@ def test_splits_of_an_earlier_wider_run_are_left_out(store: FlowDatastore, xcoms
     for index in (0, 1):
         finish(store, xcoms, "both", (frame(index),))
     finish(store, xcoms, "start", splits=Splits("names", 1, "digest", ("one",)))
+    assert of("join", store, xcoms).parents == (TaskRef("both", "0", 0),)
+
+
+@pytest.mark.parametrize("task", ["1", "1-*"])
+def test_a_split_that_had_failed_in_an_earlier_wider_run_is_left_out(
+    store: FlowDatastore, xcoms: XComs, task: str
+) -> None:
+    """Its task instance is removed, so that nobody could clear it; Airflow keeps its XCom."""
+    for index in (0, 1):
+        finish(store, xcoms, "both", (frame(index),))
+    several = {"foreach": [], "count": 3} if task == "1-*" else {}
+    xcoms["both", RECORD_KEY, 1] |= {"status": "failed", "task": task, **several}
+    finish(store, xcoms, "start", splits=SPLITS)
+    with pytest.raises(FlowException, match=rf"failed parent tasks \(both/{re.escape(task)}/0\)"):
+        of("join", store, xcoms)
+    finish(store, xcoms, "start", attempt=1, splits=Splits("names", 1, "digest", ("one",)))
     assert of("join", store, xcoms).parents == (TaskRef("both", "0", 0),)
 
 
