@@ -203,7 +203,7 @@ class BatchJobTrigger(BaseTrigger):
 
     async def _terminate_all(self) -> None:
         # Those that are there: a thousand tasks cleared at once must not make a thousand clients.
-        clients = self._clients or await in_thread(connect, self._key)
+        clients: Clients = self._clients or await in_thread(connect, self._key)
         deadline = time.monotonic() + _END_SECONDS
         for job_id in self.job_ids:
             await self._terminate(clients, job_id, deadline)
