@@ -7,10 +7,10 @@ import sys
 from collections.abc import Mapping
 from datetime import datetime
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from airflow_flowprovider.assets import event_parameters, trigger_facts
-from airflow_flowprovider.compat import AirflowFailException
+from airflow_flowprovider.compat import AirflowFailException, AirflowSkipException
 from airflow_flowprovider.operators.reuse import Resumption
 from airflow_flowprovider.project import deployed_project
 from flowsdk import package
@@ -24,6 +24,10 @@ from flowsdk.parameters import collect_parameters, resolve_parameters
 from flowsdk.runtime.task import utc_now
 from flowsdk.spec import RunSpec
 from flowsdk.version import VERSION
+
+if TYPE_CHECKING:
+    from airflow_flowprovider.records import TaskInstance
+    from flowsdk.graph import FlowGraph, Node
 
 _FACTS = ("logical_date", "data_interval_start", "data_interval_end", "run_after")
 
@@ -94,15 +98,34 @@ def _is_of_earlier_run(found: RunSpec, store: FlowDatastore, context: Mapping[st
     return True
 
 
-def read_run(store: FlowDatastore, run_id: str, step: str) -> RunSpec:
-    """The RunSpec of a run whose start step has run."""
+def read_run(store: FlowDatastore, ti: TaskInstance, node: Node, graph: FlowGraph) -> RunSpec:
+    """The RunSpec of a run whose start step has run.
+
+    Args:
+        store: The flow's datastore.
+        ti: Airflow's task instance of another step.
+        node: That step.
+        graph: The flow's graph.
+
+    Raises:
+        AirflowSkipException: The start step was skipped; then the others are.
+        FlowException: The start step has not run.
+    """
     try:
-        return store.read_run(run_id)
+        return store.read_run(ti.run_id)
     except KeyNotFound as error:
+        if _is_skipped(ti, f"{ti.task_id.removesuffix(node.name)}{graph.start}"):
+            raise AirflowSkipException("What comes before the flow has skipped it.") from None
         raise FlowException(
-            f"Step {step!r} (run {run_id}): found no description of the run, expected the one that "
-            f"the start step writes. Clear the start step so that it runs. ({error})"
+            f"Step {node.name!r} (run {ti.run_id}): found no description of the run, expected the "
+            f"one that the start step writes. Clear the start step so that it runs. ({error})"
         ) from error
+
+
+def _is_skipped(ti: Any, task_id: str) -> bool:
+    """Whether Airflow has skipped another task of the run."""
+    found = ti.get_task_states(dag_id=ti.dag_id, task_ids=[task_id], run_ids=[ti.run_id])
+    return "skipped" in map(str, found.get(ti.run_id, {}).values())
 
 
 def facts(context: Mapping[str, Any]) -> dict[str, Any]:

@@ -174,7 +174,7 @@ class FlowStepOperator(BaseOperator):
 
     def _launch_and_wait(self, context: Context) -> list[int] | None:
         if looked_at(self.node):
-            run = read_run(self.store, str(context["run_id"]), self.step)
+            run = self._read_run(context)
         else:
             run = start_run(self.flow, self.store, context, self.parameters)
             ti: Any = context["ti"]
@@ -200,12 +200,16 @@ class FlowStepOperator(BaseOperator):
         self.log.info("Results of run %s that are used again: %d", resumption.run, count)
 
     def _take_up(self, context: Context, event: Mapping[str, Any]) -> list[int] | None:
-        work = self._work(context, read_run(self.store, str(context["run_id"]), self.step))
+        work = self._work(context, self._read_run(context))
         jobs = [Job.of(plain) for plain in event["jobs"]]
         self._guard.job_ids = [job.id for job in jobs]
         log = self._log_of(jobs, work, int(event["next_chunk"]))
         self._conclude(context, work, jobs, log, event["told"])
         return self._go_on(context, work, [], int(event["round"]) + 1)
+
+    def _read_run(self, context: Context) -> RunSpec:
+        ti: Any = context["ti"]
+        return read_run(self.store, ti, self.node, self.graph)
 
     def _work(self, context: Context, run: RunSpec) -> _Work:
         """The tasks of this task instance, from the records of the steps before it."""

@@ -6,13 +6,22 @@ from pathlib import Path
 
 import pytest
 
+from airflow_flowprovider.compat import AirflowSkipException
 from airflow_flowprovider.operators.runs import facts, read_run, start_run
 from flowsdk.datastore import FlowDatastore
 from flowsdk.exception import FlowException, ParameterError
+from flowsdk.flow import graph_of
+from flowsdk.spec import RunSpec
 from tests.airflow_flowprovider.operators.fakes import RUN, FakeTaskInstance, context
 from tests.airflow_flowprovider.operators.flows import SampleFlow
 
 TI = FakeTaskInstance("start", try_number=2)
+
+
+def read(store: FlowDatastore, **others: str) -> RunSpec:
+    """As a step in a group of a DAG does it."""
+    graph = graph_of(SampleFlow)
+    return read_run(store, FakeTaskInstance("g.body", others=others), graph["body"], graph)
 
 
 class RunType(str, Enum):
@@ -31,7 +40,7 @@ def test_a_run_is_described_once(store: FlowDatastore) -> None:
     assert "dag_id:SampleFlow" in run.system_tags
     assert run.code is not None
     assert store.storage.exists(run.code)
-    assert read_run(store, RUN, "body") == run
+    assert read(store) == run
 
 
 def test_a_start_step_that_runs_again_keeps_code_and_parameters(
@@ -67,7 +76,9 @@ def test_parameters_are_checked_once_more(store: FlowDatastore) -> None:
     with pytest.raises(ParameterError, match="size"):
         start_run(SampleFlow, store, context(TI, {"size": "many"}))
     with pytest.raises(FlowException, match="Clear the start step"):
-        read_run(store, RUN, "body")
+        read(store, **{"g.start": "success"})
+    with pytest.raises(AirflowSkipException):
+        read(store, **{"g.start": "skipped"})
 
 
 def test_what_a_group_is_given_wins_over_the_dag(store: FlowDatastore) -> None:
