@@ -105,7 +105,7 @@ class BatchJobTrigger(BaseTrigger):
         self._log_failed = False
         self._quiet_seconds = 0.0
         self._next_log_look = 0.0
-        self._clients: Clients | None = None
+        self._poller: JobPoller | None = None
 
     def serialize(self) -> tuple[str, dict[str, Any]]:
         """Everything that another triggerer needs to go on."""
@@ -138,14 +138,16 @@ class BatchJobTrigger(BaseTrigger):
             self._key, self.job_ids, self.poll_interval_min, self.poll_interval_max
         )
         with shared as (poller, looks):
-            self._clients = await poller.clients()
+            self._poller = poller
+            # The poller waits for an AWS, or an Airflow, that cannot be reached for a while.
+            states = await anext(looks)
             store = FlowDatastore(await poller.storage(self.root), self.flow)
             jobs = [Job.of(job) for job in self.jobs]
             report = JobReport(jobs, poller, store, self.job["region"], self.log)
             log = None
             if self.ref is not None:
                 log = LogReader(store, self.run_id, TaskRef.parse(self.ref), self.next_chunk)
-            async for states in looks:
+            while True:
                 # The worker that ends the task shows what could not be read here.
                 complete = log is None
                 over = all(job_id in states and states[job_id].finished for job_id in self.job_ids)
@@ -154,6 +156,7 @@ class BatchJobTrigger(BaseTrigger):
                 if over:
                     break
                 await report.tell(states)
+                states = await anext(looks)
             if self.ends_here and complete and (end := await self._end(poller, store, states)):
                 yield end
                 return
@@ -202,8 +205,9 @@ class BatchJobTrigger(BaseTrigger):
         await asyncio.shield(ending)
 
     async def _terminate_all(self) -> None:
-        # Those that are there: a thousand tasks cleared at once must not make a thousand clients.
-        clients: Clients = self._clients or await in_thread(connect, self._key)
+        # Those of all: a thousand tasks cleared at once must not make a thousand clients.
+        poller = self._poller
+        clients = await (poller.clients() if poller else in_thread(connect, self._key))
         deadline = time.monotonic() + _END_SECONDS
         for job_id in self.job_ids:
             await self._terminate(clients, job_id, deadline)
