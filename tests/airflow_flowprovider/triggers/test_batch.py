@@ -199,6 +199,23 @@ def test_a_thousand_tasks_cleared_at_once_make_no_new_clients(
     assert len(connections) == 1
 
 
+def test_a_connection_that_cannot_be_had_at_first_fails_no_task(
+    fake: FakeBatch, store: FlowDatastore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As when a thousand triggers start anew, and Airflow's database or AWS's roles do not answer."""
+    fake.change("job-0", "SUCCEEDED")
+    connect, failures = poller.connect, [OSError("no route"), OSError("no route")]
+
+    def connect_in_the_end(key: PollerKey) -> poller.Clients:
+        if failures:
+            raise failures.pop()
+        return connect(key)
+
+    monkeypatch.setattr(poller, "connect", connect_in_the_end)
+    assert len(events(trigger(store))) == 1
+    assert not failures
+
+
 def test_it_hears_of_a_user_while_it_connects(
     store: FlowDatastore, monkeypatch: pytest.MonkeyPatch
 ) -> None:
