@@ -122,10 +122,11 @@ class Lanes:
             if self._content:
                 self._content -= 1
             elif throughput > self._best * _GAIN:
-                self._best = throughput
+                full = self.limit == self._most
+                self._best, self._content = (0.0, _CONTENT) if full else (throughput, 0)
                 self.limit = min(self._most, self.limit * 2)
             else:
-                self.limit = max(_FIRST, self.limit // 2)
+                self.limit = min(self.limit, max(_FIRST, self.limit // 2))
                 self._best, self._content = 0.0, _CONTENT
 
 

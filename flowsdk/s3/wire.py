@@ -19,6 +19,7 @@ import threading
 import time
 import weakref
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import closing
 from dataclasses import dataclass, field
 from functools import lru_cache
 from typing import IO, Any, NamedTuple, cast
@@ -256,7 +257,7 @@ class Wire:
             headers = about.get("HTTPHeaders", {})
             if sink is not None:
                 view = sink(headers)
-                with answer["Body"] as body:
+                with closing(answer["Body"]) as body:
                     while received < view.nbytes:
                         data = body.read(min(_SENT_AT_ONCE, view.nbytes - received))
                         if not data:
