@@ -18,6 +18,8 @@ RECORD_KEY = "flow_task"
 #: XCom key of a run's tags, at its start step.
 TAGS_KEY = "flow_tags"
 
+#: The operator of a flow's steps; other tasks of its DAG are sensors before them.
+_STEP_OPERATOR = "FlowStepOperator"
 RUN_STATES: Mapping[str, State] = {"success": "succeeded", "failed": "failed"}
 AIRFLOW_STATES = {"succeeded": ["success"], "failed": ["failed"], "running": ["queued", "running"]}
 _TASK_STATES: Mapping[str, State] = {
@@ -125,6 +127,8 @@ def snapshot_of(run: str, instances: Iterable[Mapping[str, Any]], rows: Rows) ->
     records = rows.records.get(run, {})
     any_record = next(iter(records.values()), None)
     for instance in instances:
+        if instance["operator"] != _STEP_OPERATOR:
+            continue
         record = records.get((instance["task_id"], instance["map_index"]))
         info = _task_info(instance, record)
         if info is None:

@@ -273,6 +273,12 @@ def ask_always() -> None:
     provider.fresh_seconds = provider._snapshots.fresh_seconds = 0.0
 
 
+def test_a_sensor_is_no_step(airflow: FakeAirflow) -> None:
+    row = task_instance(FLOW, GOOD, "s3_key_sensor", "success")
+    airflow.instances.insert(0, {**row, "operator": "S3KeySensor", "operator_name": "S3KeySensor"})
+    assert "s3_key_sensor" not in [step.id for step in Run(f"{FLOW}/{GOOD}")]
+
+
 def test_a_run_is_asked_again_while_it_runs(airflow: FakeAirflow) -> None:
     ask_always()
     run = Run(f"{FLOW}/{RUNNING}")
