@@ -253,8 +253,19 @@ class DeployedFlow:
         """
         self.require_active()
         origin = origin_run_id if step is None else {"run": origin_run_id, "step": step}
-        run = self._server.trigger(self.name, {CONF_KEY: origin}, run_id)
+        conf = {**self._required_of(origin_run_id), CONF_KEY: origin}
+        run = self._server.trigger(self.name, conf, run_id)
         return TriggeredRun(self.name, run["dag_run_id"], self._server)
+
+    def _required_of(self, origin_run_id: str) -> dict[str, Any]:
+        """What an earlier run was given of the params without which Airflow starts no run."""
+        earlier = self._server.run(self.name, origin_run_id.rpartition("/")[2])
+        given = (earlier or {}).get("conf") or {}
+        return {
+            name: given[name]
+            for name, param in self._server.params(self.name).items()
+            if name in given and param.get("value") is None and not _takes_null(param)
+        }
 
     def require_active(self) -> None:
         """Make sure that runs of it would start.
@@ -333,6 +344,11 @@ class DeployedFlow:
 
     def __repr__(self) -> str:
         return f"DeployedFlow({self.name!r}, {self.metadata!r})"
+
+
+def _takes_null(param: Mapping[str, Any]) -> bool:
+    types = (param.get("schema") or {}).get("type", "null")
+    return "null" in ([types] if isinstance(types, str) else types)
 
 
 def _server(metadata: str | None, impl: str) -> AirflowServer:

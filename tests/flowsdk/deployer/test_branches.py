@@ -69,9 +69,15 @@ def conf(airflow: DeployingAirflow) -> object:
 def test_a_run_is_resumed(deployed: Deployment, airflow: DeployingAirflow) -> None:
     outcome = deployed("--production", "airflow", "resume")
     assert f"flow {NAME} has no run in Airflow, expected one" in outcome.err
-    airflow.dag_runs.append({**dag_run(NAME, "r1", "failed", 1), "conf": {}})
+    airflow.params[NAME] |= {
+        "needed": {"value": None, "schema": {"type": "integer"}},
+        "free": {"value": None, "schema": {"type": ["integer", "null"]}},
+    }
+    given = {"alpha": 2, "needed": 3, "free": 4}
+    airflow.dag_runs.append({**dag_run(NAME, "r1", "failed", 1), "conf": given})
     made = deployed.json("--production", "airflow", "resume", "--run-id", "r2")
-    assert (made["run_id"], conf(airflow)) == ("r2", {"resume": "r1"})
+    # Airflow starts no run without a value for what is required.
+    assert (made["run_id"], conf(airflow)) == ("r2", {"resume": "r1", "needed": 3})
     words = ("end", "--origin-run-id", "DeployedFlow/2026", "--run-id", "r3")
     deployed.json("--production", "airflow", "resume", *words)
     assert conf(airflow) == {"resume": {"run": "DeployedFlow/2026", "step": "end"}}
@@ -80,7 +86,7 @@ def test_a_run_is_resumed(deployed: Deployment, airflow: DeployingAirflow) -> No
 
     flow = DeployedFlow.from_deployment(NAME, f"airflow@{airflow.url}")
     assert flow.resume("r1").pathspec.startswith(f"{NAME}/manual__")
-    assert conf(airflow) == {"resume": "r1"}
+    assert conf(airflow) == {"resume": "r1", "needed": 3}
     flow.pause()
     with pytest.raises(UsageError, match="found it paused"):
         flow.resume("r1")
