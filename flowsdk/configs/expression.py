@@ -112,7 +112,8 @@ def has_expressions(value: Any) -> bool:
         value = [*value.keys(), *value.values()]
     elif not isinstance(value, (list, tuple, set)):
         return False
-    return any([has_expressions(member) for member in value if type(member) not in _PLAIN])
+    members = [has_expressions(member) for member in value if type(member) not in _PLAIN]
+    return any(members)
 
 
 def evaluate(value: Any, flow: type) -> Any:
