@@ -1,7 +1,7 @@
 from __future__ import annotations
 
-import io
 import json
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -9,10 +9,11 @@ import pytest
 
 from flowsdk import FlowSpec, IncludeFile
 from flowsdk.datastore import FlowDatastore
-from flowsdk.exception import KeyNotFound, ParameterError
+from flowsdk.exception import ParameterError
 from flowsdk.include_file import include_files, included
 from flowsdk.parameters import json_schema, resolve_parameters
 from flowsdk.registry import mark_deployed
+from tests.s3_endpoint import Endpoint
 
 
 @pytest.fixture
@@ -35,12 +36,15 @@ def store_in(folder: Path) -> FlowDatastore:
     return FlowDatastore.at(str(folder / "root"), "Flow")
 
 
-class FakeS3:
-    """As much of boto3's client as a GET takes."""
-
-    def get_object(self, Bucket: str, Key: str) -> dict[str, Any]:
-        assert (Bucket, Key) == ("bucket", "a/b.txt")
-        return {"Body": io.BytesIO(b"from s3")}
+@pytest.fixture
+def s3() -> Iterator[Any]:
+    """A client of a server that has one object, ``a/b.txt`` in ``bucket``."""
+    boto3 = pytest.importorskip("boto3")
+    with Endpoint() as server:
+        server.buckets["bucket"] = {}
+        client = boto3.client("s3", endpoint_url=server.url)
+        client.put_object(Bucket="bucket", Key="a/b.txt", Body=b"from s3")
+        yield client
 
 
 @pytest.mark.parametrize(
@@ -75,9 +79,9 @@ def test_nothing_given_is_none(folder: Path) -> None:
     assert include_files(flow, resolve_parameters(flow, {}), store_in(folder)) == {"x": None}
 
 
-def test_a_file_in_s3_is_read_with_the_datastores_client(folder: Path) -> None:
+def test_a_file_in_s3_is_read_with_the_datastores_client(folder: Path, s3: Any) -> None:
     flow, store = flow_with(IncludeFile("x")), store_in(folder)
-    store.storage.client = FakeS3()  # type: ignore[attr-defined]
+    store.storage.client = s3  # type: ignore[attr-defined]
     values = include_files(flow, resolve_parameters(flow, {"x": "s3://bucket/a/b.txt"}), store)
     assert values["x"]["included"]["preview"] == "'from s3'"
 
@@ -123,14 +127,10 @@ def test_a_deployed_flow_reads_only_what_lies_beside_it(folder: Path) -> None:
         resolve_parameters(flow, {})
 
 
-def test_an_s3_object_that_cannot_be_read(folder: Path) -> None:
-    class NoS3:
-        def get_object(self, **_: Any) -> Any:
-            raise KeyNotFound("No such object s3://bucket/key.")
-
+def test_an_s3_object_that_cannot_be_read(folder: Path, s3: Any) -> None:
     flow, store = flow_with(IncludeFile("x")), store_in(folder)
-    store.storage.client = NoS3()  # type: ignore[attr-defined]
-    with pytest.raises(ParameterError, match="'s3://bucket/key' cannot be read: No such object"):
+    store.storage.client = s3  # type: ignore[attr-defined]
+    with pytest.raises(ParameterError, match="'s3://bucket/key' cannot be read: No object"):
         include_files(flow, {"x": "s3://bucket/key"}, store)
 
 
