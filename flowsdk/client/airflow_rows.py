@@ -224,8 +224,13 @@ def tags_of(row: Mapping[str, Any], value: Any) -> TagsRow:
 
 
 def _plain(value: Any) -> Any:
-    """The public API gives an XCom's JSON text, the plugin its value."""
-    return json.loads(value) if isinstance(value, str) else value
+    """The public API gives an XCom's JSON text, the plugin its value.
+
+    Airflow 3.1 and 3.2 store the text of what a client has sent: then that is one text more.
+    """
+    while isinstance(value, str):
+        value = json.loads(value)
+    return value
 
 
 def _where(key: str, row: Mapping[str, Any]) -> str:
