@@ -230,6 +230,9 @@ class Standalone:
             **aws.env,
             "AIRFLOW_HOME": str(self._home),
             "AIRFLOW_CONN_AWS_DEFAULT": "aws://",
+            # Where no configuration file has them yet, each component would make up its own.
+            "AIRFLOW__API__SECRET_KEY": secrets.token_urlsafe(32),
+            "AIRFLOW__API_AUTH__JWT_SECRET": secrets.token_urlsafe(32),
             "AIRFLOW__API__HOST": _HOST,
             "AIRFLOW__API__PORT": str(port),
             "AIRFLOW__API__BASE_URL": base_url,
