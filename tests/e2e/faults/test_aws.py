@@ -27,7 +27,7 @@ def test_a_batch_api_of_which_a_fifth_of_the_requests_fails(
             run.release("go-start", "go-body")
         for run in runs:
             run.went_through()
-    assert min(before.seen, after.seen) > 0
+    assert before.seen + after.seen > 0
 
 
 def test_an_s3_of_which_a_fifth_of_the_requests_fails(
