@@ -6,7 +6,7 @@ BENCH_VENV := .bench-venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 # What benchmarks compare with; kept apart, because nothing of ours may depend on it.
-RIVALS := metaflow==2.19.39 boto3 obstore s5cmd
+RIVALS := metaflow==2.19.39 boto3 numpy obstore s5cmd
 # Where benchmarks run that need the Amazon provider's deferrable operators: aiobotocore wants a
 # botocore of its own.
 BENCH_AIRFLOW := .bench-venv-airflow

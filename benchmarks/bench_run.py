@@ -13,6 +13,7 @@ import subprocess
 import sys
 import tempfile
 import time
+from collections.abc import Iterable
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -21,17 +22,25 @@ ROUNDS = 5
 CASES = {"linear.py": [], "wide.py": ["--max-workers", "2"]}
 
 
-def prepare(folder: Path, sdk: str) -> None:
-    """Write the flows with the imports of one library."""
+def subjects() -> dict[str, Path]:
+    """The interpreters that are compared, by library."""
+    found = {"flowsdk": Path(sys.executable)}
+    if METAFLOW_PYTHON.exists():
+        found["metaflow"] = METAFLOW_PYTHON
+    return found
+
+
+def prepare(folder: Path, sdk: str, names: Iterable[str]) -> None:
+    """Write flows with the imports of one library."""
     folder.mkdir()
-    for name in CASES:
+    for name in names:
         text = (ROOT / "benchmarks" / "flows" / name).read_text("utf-8")
         (folder / name).write_text(text.replace("from SDK", f"from {sdk}"), "utf-8")
 
 
-def run(python: Path, folder: Path, name: str) -> float:
-    """Seconds that a run takes, from the command to its end."""
-    env = {
+def environment(folder: Path) -> dict[str, str]:
+    """In which both libraries keep what they store in ``folder``."""
+    return {
         "PATH": os.environ["PATH"],
         "HOME": str(folder),
         "USERNAME": "bench",
@@ -40,27 +49,33 @@ def run(python: Path, folder: Path, name: str) -> float:
         "METAFLOW_USER": "bench",
         "METAFLOW_RUN_NO_PYLINT": "1",
     }
+
+
+def run(python: Path, folder: Path, name: str) -> float:
+    """Seconds that a run takes, from the command to its end."""
     started = time.perf_counter()
     subprocess.run(
-        [python, name, "run", *CASES[name]], cwd=folder, env=env, check=True, capture_output=True
+        [python, name, "run", *CASES[name]],
+        cwd=folder,
+        env=environment(folder),
+        check=True,
+        capture_output=True,
     )
     return time.perf_counter() - started
 
 
 def main() -> int:
     """Measure and print the table."""
-    subjects = {"flowsdk": Path(sys.executable)}
-    if METAFLOW_PYTHON.exists():
-        subjects["metaflow"] = METAFLOW_PYTHON
+    compared = subjects()
     work = Path(tempfile.mkdtemp(prefix="bench-run-"))
     try:
-        for sdk, python in subjects.items():
-            prepare(work / sdk, sdk)
+        for sdk, python in compared.items():
+            prepare(work / sdk, sdk, CASES)
             run(python, work / sdk, "linear.py")  # byte code and disk cache
         times: dict[tuple[str, str], list[float]] = {}
         for _ in range(ROUNDS):
             for name in CASES:
-                for sdk, python in subjects.items():
+                for sdk, python in compared.items():
                     times.setdefault((name, sdk), []).append(run(python, work / sdk, name))
     finally:
         shutil.rmtree(work, ignore_errors=True)
@@ -68,7 +83,7 @@ def main() -> int:
     print(f"{'':12} {'library':10} {'median':>9} {'range':>15} {'ratio':>8}")
     for name in CASES:
         own = statistics.median(times[name, "flowsdk"])
-        for sdk in subjects:
+        for sdk in compared:
             taken = times[name, sdk]
             median = statistics.median(taken)
             spread = f"{min(taken):.2f} – {max(taken):.2f} s"
