@@ -12,7 +12,7 @@ import nox
 
 OLDER = ("3.1", "3.2")
 UNITS = ("tests/contract", "tests/airflow_flowprovider")
-STORIES = ("tests/e2e/test_examples.py", "tests/e2e/test_running.py", "tests/e2e/test_shapes.py")
+STORIES = ("tests/e2e/test_examples.py", "tests/e2e/test_running.py")
 
 nox.needs_version = ">=2025.2.9"
 nox.options.default_venv_backend = "uv"
