@@ -3,9 +3,13 @@
 from __future__ import annotations
 
 import errno
+import random
 import socket
 
 _TRIED = 200
+#: Ports that systems give to no outgoing connection by themselves: Linux begins at 32768, others above.
+#: https://docs.kernel.org/networking/ip-sysctl.html, ip_local_port_range
+_QUIET = range(15_000, 30_000)
 
 
 def bind_first_free(host: str, port: int) -> socket.socket:
@@ -31,6 +35,9 @@ def bind_first_free(host: str, port: int) -> socket.socket:
 
 
 def first_free(port: int, host: str = "127.0.0.1") -> int:
-    """The number of a port that is free now: ``port``, or the first above it; 0 for any."""
-    with bind_first_free(host, port) as bound:
+    """The number of a port that is free now: ``port``, or the first above it.
+
+    With 0 any one that no outgoing connection will take before it is bound, which may be seconds later.
+    """
+    with bind_first_free(host, port or random.choice(_QUIET)) as bound:
         return int(bound.getsockname()[1])
