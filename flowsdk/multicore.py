@@ -18,6 +18,7 @@ from contextlib import ExitStack, suppress
 from pathlib import Path
 from typing import Any, NoReturn, TypeVar
 
+from flowsdk.datastore.hashing import cores
 from flowsdk.exception import MulticoreException
 
 T = TypeVar("T")
@@ -76,7 +77,7 @@ def parallel_imap_unordered(
 def _calls(
     func: Callable[[T], R], iterable: Iterable[T], max_parallel: int | None, folder: str | None
 ) -> Iterator[tuple[int, R]]:
-    limit = max_parallel if max_parallel is not None else _cpu_count()
+    limit = max_parallel if max_parallel is not None else cores()
     if limit < 1:
         raise ValueError(f"max_parallel={max_parallel!r}, expected at least 1.")
     todo = enumerate(iterable)
@@ -105,13 +106,6 @@ def _calls(
                 selector.unregister(ended.fd)
                 running.remove(ended)
                 yield ended.index, ended.result()
-
-
-def _cpu_count() -> int:
-    """How many CPUs this process may use, which in a container are fewer than there are."""
-    if hasattr(os, "sched_getaffinity"):
-        return len(os.sched_getaffinity(0))
-    return os.cpu_count() or 1
 
 
 def _stop(calls: set[_Call]) -> None:

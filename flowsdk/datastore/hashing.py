@@ -90,7 +90,7 @@ def in_pieces(parts: Iterable[Buffer], size: int) -> Iterator[list[memoryview]]:
 
 
 def cores() -> int:
-    """How many cores this process may use."""
+    """How many cores this process may use, which in a container are fewer than there are."""
     if hasattr(os, "sched_getaffinity"):
         return len(os.sched_getaffinity(0))
     return os.cpu_count() or 1
