@@ -7,10 +7,9 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Sequence
-from mmap import mmap
 from pathlib import Path
 
-from flowsdk.datastore.storage import Buffer
+from flowsdk.datastore.storage import Buffer, MappedFile
 
 #: https://docs.kernel.org/filesystems/proc.html: one block of lines for each mapping.
 _SMAPS = Path("/proc/self/smaps")
@@ -28,7 +27,7 @@ def is_in_place(parts: Sequence[Buffer], content: memoryview) -> bool:
     Returns:
         False also if that cannot be told: where the content is not mapped, or not on Linux.
     """
-    if not isinstance(content.obj, mmap):
+    if not isinstance(content.obj, MappedFile):
         return False
     begin, at = _address(content), 0
     if begin is None:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence, Set
 from concurrent.futures import ThreadPoolExecutor
-from mmap import mmap
 from typing import Any, Literal
 
 from flowsdk.artifacts.in_place import is_in_place
@@ -17,7 +16,7 @@ from flowsdk.artifacts.serializer import (
     serialize,
 )
 from flowsdk.datastore.blobs import BlobStore
-from flowsdk.datastore.storage import Storage
+from flowsdk.datastore.storage import MappedFile, Storage
 from flowsdk.exception import ArtifactNotFound, did_you_mean
 from flowsdk.spec import ArtifactRef
 
@@ -63,7 +62,7 @@ class Scope:
         content = self._ahead.pop(name, None)
         if content is None:
             content = self.blobs.get(ref.digest)
-        if isinstance(content.obj, mmap):
+        if isinstance(content.obj, MappedFile):
             self._loaded[name] = content
         return deserialize(content)
 

@@ -11,7 +11,6 @@ from __future__ import annotations
 
 import struct
 from collections.abc import Sequence
-from mmap import mmap
 
 from flowsdk.datastore import keys
 from flowsdk.datastore.hashing import (
@@ -22,7 +21,7 @@ from flowsdk.datastore.hashing import (
     in_pieces,
     plain_digest,
 )
-from flowsdk.datastore.storage import Buffer, Storage
+from flowsdk.datastore.storage import Buffer, MappedFile, Storage
 from flowsdk.exception import CorruptBlob
 
 MAGIC = b"FLB1"
@@ -92,7 +91,7 @@ class BlobStore:
         codec, scheme, size = self._parse(stored[: HEADER.size], key)
         content = stored[HEADER.size :]
         known = seen.digest()
-        trusted = isinstance(stored.obj, mmap) if known is None else known == digest
+        trusted = isinstance(stored.obj, MappedFile) if known is None else known == digest
         if codec == ZSTD:
             content, trusted = _decompress(content, size), False
         hashed = plain_digest if scheme == WHOLE else digest_of

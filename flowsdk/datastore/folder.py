@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import IO, TYPE_CHECKING
 from urllib.parse import unquote, urlsplit
 
-from flowsdk.datastore.storage import Buffer, Entry, Storage
+from flowsdk.datastore.storage import Buffer, Entry, MappedFile, Storage
 from flowsdk.exception import DatastoreError, KeyNotFound
 
 if TYPE_CHECKING:
@@ -56,7 +56,7 @@ class FolderStorage(Storage):
                 size = os.fstat(file.fileno()).st_size
                 if size >= _MAP_FROM:
                     # ACCESS_COPY: whoever mutates an array changes private pages, never the file.
-                    return memoryview(mmap.mmap(file.fileno(), size, access=mmap.ACCESS_COPY))
+                    return memoryview(MappedFile(file.fileno(), size, access=mmap.ACCESS_COPY))
                 buffer = bytearray(size)
                 file.readinto(buffer)
                 return memoryview(buffer)

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Iterator, Sequence
+from mmap import mmap
 from typing import TYPE_CHECKING, Any, NamedTuple, TypeAlias
 
 from flowsdk.exception import UsageError
@@ -16,6 +17,14 @@ if TYPE_CHECKING:
     from flowsdk.datastore.hashing import PieceDigests
 
 Buffer: TypeAlias = bytes | bytearray | memoryview
+
+
+class MappedFile(mmap):
+    """A private mapping of a whole file that is not written to any more.
+
+    What is mapped otherwise, such as room that a download is read into, is none: neither has it been
+    checked when it was written, nor does the kernel tell whether it has been changed since.
+    """
 
 
 class Entry(NamedTuple):

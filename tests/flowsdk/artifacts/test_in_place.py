@@ -8,7 +8,9 @@ import pytest
 from flowsdk.artifacts.in_place import is_in_place
 from flowsdk.artifacts.scope import Scope
 from flowsdk.artifacts.serializer import deserialize, serialize
-from flowsdk.datastore import FlowDatastore
+from flowsdk.datastore import FlowDatastore, open_storage
+from flowsdk.s3.transfers import in_memory
+from tests.s3_endpoint import Endpoint
 
 numpy = pytest.importorskip("numpy")
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="only Linux tells")
@@ -51,6 +53,28 @@ def test_what_was_changed_is_not(store: FlowDatastore, change: str) -> None:
 def test_what_is_not_mapped_cannot_be_told() -> None:
     content = memoryview(bytearray(b"".join(bytes(p) for p in serialize(numpy.ones(5000)).parts)))
     assert not is_in_place(serialize(deserialize(content)).parts, content)
+
+
+def test_room_that_a_download_was_read_into_cannot_be_told() -> None:
+    parts = [bytes(part) for part in serialize(numpy.ones(1_000_000)).parts]
+    content = in_memory(sum(map(len, parts)))
+    content[:] = b"".join(parts)
+    assert not is_in_place(serialize(deserialize(content)).parts, content)
+
+
+def test_an_array_from_s3_that_was_changed_is_stored() -> None:
+    boto3 = pytest.importorskip("boto3")
+    with Endpoint() as server:
+        server.buckets["flows"] = {}
+        client = boto3.client("s3", endpoint_url=server.url)
+        store = FlowDatastore(open_storage("s3://flows/root", client), "F")
+        empty = Scope(store.storage, store.blobs, {})
+        refs = empty.changed({"x": numpy.random.default_rng(0).random(1_000_000)}, {}, "start/0/0")
+        scope = Scope(store.storage, store.blobs, refs)
+        loaded = {"x": scope.load("x")}
+        loaded["x"][5] = 7
+        changed = scope.changed(loaded, loaded, "end/0/0")
+        assert Scope(store.storage, store.blobs, changed).load("x")[5] == 7
 
 
 def test_a_mapped_artifact_is_not_hashed_again(
