@@ -131,6 +131,14 @@ class Run:
         prefix = self.prefix(step, part)
         return [job["jobName"].removeprefix(prefix) for job in self.jobs(step, part)]
 
+    def generations(self, step: str) -> list[str]:
+        """The generation of each of those jobs.
+
+        Their attempts are left to Airflow: a try whose worker does not come up in time submits no
+        job, and the next one has a higher number.
+        """
+        return [name.partition("-")[0] for name in self.names(step)]
+
     def artifacts(self, step: str, *names: str) -> list[Any]:
         """Artifacts of the only task of a step, as the client reads them."""
         script = (

@@ -80,7 +80,7 @@ def clear(run: Run, moment: str) -> None:
         run.airflow.clear("FanFlow", run.id, step)
         until("it runs again", lambda c=code: all(run.traces()[name] == 2 for name in c))
         until("only one job is left", lambda s=step: has_terminated(run, s, of=2))
-        assert run.names(step) == ["g0-0", "g1-1"]
+        assert run.generations(step) == ["g0", "g1"]
         run.release(f"go-{step}")
     assert run.wait() == "success"
     assert run.traces() == {**dict.fromkeys(FAN, 2), "join": 1}
@@ -91,7 +91,7 @@ def clear(run: Run, moment: str) -> None:
     run.airflow.clear("FanFlow", run.id, "join")
     until("it runs again", lambda: run.traces()["join"] == 2)
     assert run.wait() == "success"
-    assert run.names("join") == ["g0-0", "g1-1"]
+    assert run.generations("join") == ["g0", "g1"]
     assert run.results("join") == {"0": 2}
     assert run.artifacts("end", "joined") == [[0, 1, 2]]
 
@@ -117,7 +117,7 @@ def has_failed(run: Run, step: str) -> None:
     until("the job has been terminated", lambda: has_terminated(run, step, of=1))
     assert run.wait() == "failed"
     assert run.task(step)["state"] == "failed"
-    assert run.names(step) == ["g0-0"]
+    assert run.generations(step) == ["g0"]
     assert not run.traces()["join"]
     run.nothing_left()
 
