@@ -31,11 +31,12 @@ class S3Storage(Storage):
     How it works:
         ``if_absent`` is S3's conditional write (``If-None-Match: *``), so the first of several
         concurrent writers wins. Contents travel by :class:`~flowsdk.s3.transfers.Transfers`, all else
-        by boto3, which also retries it.
+        by botocore, which also retries it.
 
     Args:
         root: ``s3://bucket/prefix``.
-        client: A boto3 S3 client; by default one is made from the environment when first needed.
+        client: An S3 client of boto3 or botocore; by default one is made from the environment when
+            first needed.
 
     Raises:
         UsageError: ``root`` names no bucket.
@@ -58,7 +59,7 @@ class S3Storage(Storage):
 
     @property
     def client(self) -> Any:
-        """The boto3 client; made once, safe to share between threads."""
+        """The S3 client; made once, safe to share between threads."""
         with self._lock:
             if self._client is None:
                 self._client = make_client()
@@ -114,6 +115,8 @@ class S3Storage(Storage):
         return None if failure.met else head["LastModified"].timestamp()
 
     def freshen(self, key: str) -> bool:
+        from boto3.s3.transfer import TransferConfig, create_transfer_manager
+
         place = {"Bucket": self.bucket, "Key": self._prefix + key}
         modified = self.modified(key)
         with translated(self.uri(key)) as failure:
@@ -121,7 +124,8 @@ class S3Storage(Storage):
             if modified is not None and time.time() - modified > _FRESH_SECONDS:
                 # Onto itself: S3 allows that where something about the object is replaced.
                 extra = {"MetadataDirective": "REPLACE"}
-                self.client.copy(place, self.bucket, place["Key"], ExtraArgs=extra)
+                with create_transfer_manager(self.client, TransferConfig()) as manager:
+                    manager.copy(place, self.bucket, place["Key"], extra_args=extra).result()
         return modified is not None and not failure.met
 
     def entries(self, prefix: str) -> Iterator[Entry]:
@@ -151,18 +155,18 @@ class S3Storage(Storage):
 
 
 def make_client(session: Any = None, **params: Any) -> Any:
-    """A boto3 S3 client for many parallel requests.
+    """An S3 client for many parallel requests, botocore's own: boto3's takes longer to import.
 
     Args:
-        session: The boto3 session to make it from; by default the environment's.
-        params: More arguments for boto3's ``client``; a ``config`` goes before what is set here.
+        session: The botocore session to make it from; by default the environment's.
+        params: More arguments for its ``create_client``; a ``config`` goes before what is set here.
     """
-    import boto3
     from botocore.config import Config
+    from botocore.session import get_session
 
     config = Config(
         signature_version="s3v4",
         max_pool_connections=_CONNECTIONS,
         retries={"mode": "adaptive", "total_max_attempts": 8},
     ).merge(params.pop("config", None) or Config())
-    return (session or boto3.session.Session()).client("s3", config=config, **params)
+    return (session or get_session()).create_client("s3", config=config, **params)

@@ -36,7 +36,7 @@ def main(spec_json: bytes, package: str, together: bool = False, session: Any = 
         package: Folder of the unpacked code package.
         together: Whether the spec came from an object of many: then its own is still to be stored,
             so that whoever looks for the tasks of a run finds this one.
-        session: The boto3 session to reach a datastore in S3 with; by default the environment's.
+        session: The botocore session to reach a datastore in S3 with; by default the environment's.
     """
     spec = TaskSpec.from_json(spec_json)
 
