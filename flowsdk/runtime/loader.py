@@ -62,10 +62,9 @@ def unpack(package: bytes, folder: str) -> None:
         # Not extractall: it sets owner, mode and times of each file, and resolves its path, which
         # takes longer than all the rest.
         for entry in archive:
-            path = os.path.join(folder, entry.name)
-            os.makedirs(os.path.dirname(path), exist_ok=True)
-            with open(path, "wb") as file:
-                file.write(archive.extractfile(entry).read())  # type: ignore[union-attr]
+            path = Path(folder, entry.name)
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.write_bytes(archive.extractfile(entry).read())  # type: ignore[union-attr]
 
 
 def read_spec(spec_uri: str, get: Callable[..., bytes]) -> bytes:
