@@ -52,6 +52,7 @@ _HOME = {
     "profile": "flowsdk.profiling",
     "schedule": "flowsdk.decorators.schedule",
     "S3": "flowsdk.s3.client",
+    "Serializer": "flowsdk.artifacts.reducers",
     "secrets": "flowsdk.decorators.secrets",
     "project": "flowsdk.decorators.project",
     "trigger": "flowsdk.decorators.trigger",
@@ -80,6 +81,7 @@ _HOME = {
 __all__ = ["__version__", *_HOME]
 
 if TYPE_CHECKING:
+    from flowsdk.artifacts.reducers import Serializer
     from flowsdk.client import (
         DataArtifact,
         Flow,

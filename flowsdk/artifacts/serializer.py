@@ -8,6 +8,7 @@ be used in place.
 
 from __future__ import annotations
 
+import copyreg
 import gc
 import io
 import pickle
@@ -19,6 +20,7 @@ from functools import cached_property
 from types import FunctionType
 from typing import Any
 
+from flowsdk.artifacts.reducers import reducers
 from flowsdk.datastore.hashing import digest_of
 from flowsdk.datastore.storage import Buffer
 from flowsdk.exception import CorruptBlob, UnpicklableArtifact
@@ -145,15 +147,21 @@ def dump(value: Any, buffers: list[memoryview] | None = None) -> bytes:
     """
     collected: list[memoryview] = []
     keep = None if buffers is None else _collector(collected)
+    told = reducers(in_place=buffers is not None)
     stream = io.BytesIO()
     try:
-        pickle.Pickler(stream, protocol=5, buffer_callback=keep).dump(value)
+        pickler = pickle.Pickler(stream, protocol=5, buffer_callback=keep)
+        pickler.dispatch_table = {**copyreg.dispatch_table, **told}
+        pickler.dump(value)
     except (pickle.PicklingError, AttributeError, TypeError):
         import cloudpickle
 
         collected.clear()
         stream = io.BytesIO()
-        cloudpickle.Pickler(stream, protocol=5, buffer_callback=keep).dump(value)
+        # Read when a pickler is made, and from its class.
+        asks = {"dispatch_table": {**cloudpickle.Pickler.dispatch_table, **told}}
+        kind = type("Pickler", (cloudpickle.Pickler,), asks)
+        kind(stream, protocol=5, buffer_callback=keep).dump(value)
     if buffers is not None:
         buffers += collected
     return stream.getvalue()

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from flowsdk.artifacts import libraries
 from flowsdk.artifacts.serializer import deserialize
 from flowsdk.datastore import keys
 from flowsdk.datastore.blobs import BlobStore
@@ -28,3 +29,13 @@ def test_what_was_written_is_read(file: Path, tmp_path: Path) -> None:
     place.parent.mkdir(parents=True)
     shutil.copy(file, place)
     assert deserialize(BlobStore(storage, "F").get(digest)) == VALUES[version]
+
+
+@pytest.mark.parametrize(
+    "name", ["make_dates", "make_frame", "make_series", "make_storage", "make_tensor"]
+)
+def test_what_stored_values_are_made_with_keeps_its_name(name: str) -> None:
+    made_with = getattr(libraries, name)
+    assert (
+        f"{made_with.__module__}.{made_with.__qualname__}" == f"flowsdk.artifacts.libraries.{name}"
+    )
