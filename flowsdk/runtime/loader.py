@@ -14,6 +14,7 @@ import tarfile
 import tempfile
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 
 def fetch_and_run(spec_uri: str) -> int:
@@ -24,8 +25,8 @@ def fetch_and_run(spec_uri: str) -> int:
     from botocore.session import get_session
 
     # Handed on: a session parses what it knows of AWS only once, and asks once for credentials.
-    session = get_session()
-    retries = {"mode": "adaptive", "total_max_attempts": 8}
+    session: Any = get_session()
+    retries: Any = {"mode": "adaptive", "total_max_attempts": 8}
     s3 = session.create_client("s3", config=Config(retries=retries))
 
     def get(uri: str, **part: str) -> bytes:
