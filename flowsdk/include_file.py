@@ -181,7 +181,7 @@ def _store(store: FlowDatastore, content: str | bytes) -> ArtifactRef:
 
     payload = serialize(content)
     return ArtifactRef(
-        digest=store.blobs.put(payload.parts, payload.digest),
+        digest=payload.store(store.blobs),
         size=payload.size,
         type=qualified_name(type(content)),
         serializer=SERIALIZER,

@@ -138,10 +138,10 @@ class Scope:
     def _store(self, payloads: Sequence[Payload]) -> None:
         if len(payloads) > 1 and self._storage.remote:
             with ThreadPoolExecutor(min(_PARALLEL, len(payloads))) as pool:
-                list(pool.map(lambda p: self.blobs.put(p.parts, p.digest), payloads))
+                list(pool.map(lambda payload: payload.store(self.blobs), payloads))
         else:
             for payload in payloads:
-                self.blobs.put(payload.parts, payload.digest)
+                payload.store(self.blobs)
 
     def _read_ahead(self, name: str) -> None:
         """Fetch the same artifact of this and the next siblings at once: a join reads them in turn."""

@@ -1,9 +1,10 @@
 """Values to bytes and back: pickle protocol 5 with large buffers laid out beside the pickle.
 
 Layout of the content (numbers little endian): ``version (4) | number of buffers (4) | length of the
-pickle (8) | length of each buffer (8 each)``, then the pickle, then each buffer on a 64-byte
-boundary. Arrays and frames are neither copied into the pickle nor out of it, and a mapped blob can
-be used in place.
+pickle (8)`` and zeros up to 64 bytes, then the pickle, then each buffer on a 64-byte boundary, then the
+length of each buffer (8 each). Arrays and frames are neither copied into the pickle nor out of it, and a
+mapped blob can be used in place. Of version 1 the lengths come right after the first 16 bytes, and the
+pickle after these.
 """
 
 from __future__ import annotations
@@ -13,21 +14,25 @@ import gc
 import io
 import pickle
 import struct
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager, suppress
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import closing, contextmanager, suppress
 from dataclasses import dataclass, field
 from functools import cached_property
 from types import FunctionType
-from typing import Any
+from typing import Any, TypeVar
 
 from flowsdk.artifacts.reducers import reducers
+from flowsdk.datastore.blobs import BlobStore
 from flowsdk.datastore.hashing import digest_of
+from flowsdk.datastore.spool import Spool, Spooled
 from flowsdk.datastore.storage import Buffer
 from flowsdk.exception import CorruptBlob, UnpicklableArtifact
 
 SERIALIZER = "pickle"
-_VERSION = 1
+_VERSION = 2
 _HEAD = struct.Struct("<IIQ")
+#: Bytes before the pickle.
+_LEAD = 64
 _ALIGN = 64
 #: Smaller buffers go into the pickle: a buffer of their own costs more than the copy saves.
 _OUT_OF_BAND_FROM = 4096
@@ -35,6 +40,7 @@ _OUT_OF_BAND_FROM = 4096
 _MANY_FROM = 1024 * 1024
 #: How deep an unpicklable value is searched for the member to blame.
 _SEARCH_DEPTH = 6
+_File = TypeVar("_File", io.BytesIO, Spool)
 
 
 @dataclass(frozen=True)
@@ -42,20 +48,33 @@ class Payload:
     """A serialized value.
 
     Attributes:
-        parts: The content, to be concatenated.
+        content: Its bytes.
     """
 
-    parts: Sequence[Buffer] = field(repr=False)
+    content: Spooled = field(repr=False)
+
+    @property
+    def parts(self) -> Sequence[Buffer]:
+        """The content, to be concatenated; empty where it is compressed only."""
+        return self.content.parts
 
     @cached_property
     def size(self) -> int:
         """Bytes."""
+        if self.content.packed:
+            return self.content.packed.size
         return sum(memoryview(part).nbytes for part in self.parts)
 
     @cached_property
     def digest(self) -> str:
         """Names the content."""
-        return digest_of(self.parts)
+        return self.content.digest or digest_of(self.parts)
+
+    def store(self, blobs: BlobStore) -> str:
+        """Store the content unless it is there. Returns its digest."""
+        if self.content.packed:
+            return blobs.put_packed(self.content.packed, self.digest)
+        return blobs.put(self.parts, self.digest)
 
 
 def serialize(value: Any, name: str = "value", where: str = "") -> Payload:
@@ -71,7 +90,7 @@ def serialize(value: Any, name: str = "value", where: str = "") -> Payload:
     """
     buffers: list[memoryview] = []
     try:
-        stream = dump(value, buffers)
+        spool = _pickled(value, lambda: Spool(_LEAD), buffers)
     except RecursionError:
         raise
     except Exception as error:  # pickling runs arbitrary __reduce__ methods
@@ -82,15 +101,17 @@ def serialize(value: Any, name: str = "value", where: str = "") -> Payload:
             f"{path} is a {_type_name(culprit)} ({error}). Assign something that can be pickled, or "
             f"keep it in a local variable."
         ) from error
-    sizes = [buffer.nbytes for buffer in buffers]
-    head = _HEAD.pack(_VERSION, len(buffers), len(stream)) + struct.pack(f"<{len(sizes)}Q", *sizes)
-    parts: list[Buffer] = [head, stream]
-    at = len(head) + len(stream)
+    lead = _HEAD.pack(_VERSION, len(buffers), spool.size - _LEAD).ljust(_LEAD, b"\0")
+    rest: list[Buffer] = []
+    at = spool.size
     for buffer in buffers:
         gap = -at % _ALIGN
-        parts += [bytes(gap), buffer]
+        rest += [bytes(gap), buffer]
         at += gap + buffer.nbytes
-    return Payload(parts)
+    if buffers:
+        rest.append(struct.pack(f"<{len(buffers)}Q", *(buffer.nbytes for buffer in buffers)))
+    with closing(spool):
+        return Payload(spool.finish(lead, rest))
 
 
 def deserialize(content: memoryview) -> Any:
@@ -105,12 +126,13 @@ def deserialize(content: memoryview) -> Any:
     if content.nbytes < _HEAD.size:
         raise CorruptBlob(f"An artifact's content has only {content.nbytes} bytes.")
     version, count, pickle_size = _HEAD.unpack(content[: _HEAD.size])
-    if version != _VERSION:
+    if version not in (1, _VERSION):
         raise CorruptBlob(
-            f"An artifact was written in format {version}; this flowsdk reads format {_VERSION}."
+            f"An artifact was written in format {version}; this flowsdk reads formats up to {_VERSION}."
         )
-    at = _HEAD.size + 8 * count
-    sizes = struct.unpack(f"<{count}Q", content[_HEAD.size : at])
+    at = _LEAD if version == _VERSION else _HEAD.size + 8 * count
+    lengths = content.nbytes - 8 * count if version == _VERSION else _HEAD.size
+    sizes = struct.unpack(f"<{count}Q", content[lengths : lengths + 8 * count])
     stream = content[at : at + pickle_size]
     at += pickle_size
     buffers = []
@@ -138,33 +160,48 @@ def _without_gc() -> Iterator[None]:
         gc.enable()
 
 
-def dump(value: Any, buffers: list[memoryview] | None = None) -> bytes:
-    """A protocol-5 pickle of ``value``, its large buffers appended to ``buffers`` if given.
+def dump(value: Any) -> bytes:
+    """A protocol-5 pickle of ``value``, for whoever has pickle.
 
     Plain pickle first: it is fastest and stores what is importable by name, so that a class of the
     flow file stays that class in every step. What it cannot store – lambdas, local functions and
     classes – cloudpickle stores by value.
     """
-    collected: list[memoryview] = []
-    keep = None if buffers is None else _collector(collected)
+    return _pickled(value, io.BytesIO).getvalue()
+
+
+def _pickled(
+    value: Any, make: Callable[[], _File], buffers: list[memoryview] | None = None
+) -> _File:
+    """A file with the pickle of ``value``; large buffers are appended to ``buffers`` if given."""
+    keep = None if buffers is None else _collector(buffers)
     told = reducers(in_place=buffers is not None)
-    stream = io.BytesIO()
+    file = make()
     try:
-        pickler = pickle.Pickler(stream, protocol=5, buffer_callback=keep)
+        pickler = pickle.Pickler(file, protocol=5, buffer_callback=keep)
         pickler.dispatch_table = {**copyreg.dispatch_table, **told}
         pickler.dump(value)
+        return file
     except (pickle.PicklingError, AttributeError, TypeError):
-        import cloudpickle
+        file.close()
+    except BaseException:
+        file.close()
+        raise
+    import cloudpickle
 
-        collected.clear()
-        stream = io.BytesIO()
-        # Read when a pickler is made, and from its class.
-        asks = {"dispatch_table": {**cloudpickle.Pickler.dispatch_table, **told}}
-        kind = type("Pickler", (cloudpickle.Pickler,), asks)
-        kind(stream, protocol=5, buffer_callback=keep).dump(value)
-    if buffers is not None:
-        buffers += collected
-    return stream.getvalue()
+    if buffers:
+        buffers.clear()
+    # A pickler reads the table when it is made, and from its class.
+    asks = {"dispatch_table": {**cloudpickle.Pickler.dispatch_table, **told}}
+    file = make()
+    try:
+        type("Pickler", (cloudpickle.Pickler,), asks)(file, protocol=5, buffer_callback=keep).dump(
+            value
+        )
+        return file
+    except BaseException:
+        file.close()
+        raise
 
 
 def _collector(buffers: list[memoryview]) -> Any:

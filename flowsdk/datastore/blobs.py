@@ -1,8 +1,8 @@
 """Content-addressed blobs: equal content is stored once and never sent again.
 
 A blob is ``magic (4) | codec (1) | digest (1) | reserved (2) | content size (8, little endian) |
-padding`` up to 64 bytes, then the content, compressed if the codec says so. The digest names the
-*content*, before compression, so that a changed compression setting does not change what a value is
+padding`` up to 64 bytes, then the content, compressed (:mod:`flowsdk.datastore.compression`) if the codec
+says so. The digest names the *content*, before compression, so that a changed compression setting does not change what a value is
 called; the header says how it was computed. The header's length keeps buffers inside the content
 aligned when a blob is mapped.
 """
@@ -12,33 +12,18 @@ from __future__ import annotations
 import struct
 from collections.abc import Sequence
 
-from flowsdk.datastore import keys
-from flowsdk.datastore.hashing import (
-    PIECE,
-    PieceDigests,
-    cores,
-    digest_of,
-    in_pieces,
-    plain_digest,
-)
+from flowsdk.datastore import compression, keys
+from flowsdk.datastore.compression import Packed
+from flowsdk.datastore.hashing import PieceDigests, digest_of, plain_digest
 from flowsdk.datastore.storage import Buffer, MappedFile, Storage
 from flowsdk.exception import CorruptBlob
 
 MAGIC = b"FLB1"
 HEADER = struct.Struct("<4sBB2xQ48x")
-RAW, ZSTD = 0, 1
+#: Of the content: as it is, a single zstd stream, as at first, or a frame for each piece.
+RAW, ZSTD, FRAMES = 0, 1, 2
 #: Of what the digest is: of the content as a whole, as at first, or of its pieces.
 WHOLE, PIECES = 0, 1
-#: Below this, compressing saves less than a request's overhead.
-_COMPRESS_FROM = 16 * 1024
-#: How much of the content is tried, in the middle, to see whether compression pays.
-_SAMPLE = 64 * 1024
-#: Compress if the sample shrinks below this share. Level 1 writes some 0.5 GB/s a core.
-_PAYS_BELOW = 0.8
-_LEVEL = 1
-#: From this size on several cores compress. They work on a window of it each.
-_COMPRESS_TOGETHER_FROM = 32 * 1024 * 1024
-_COMPRESSORS = 8
 #: Below this, one conditional PUT is cheaper than asking first whether the blob is there.
 _ASK_FROM = 256 * 1024
 
@@ -64,16 +49,29 @@ class BlobStore:
             compress: Whether it may be compressed; not if it is to be read by range.
         """
         content_digest = digest or digest_of(parts)
-        key = keys.blob(self._flow, content_digest)
         size = sum(memoryview(part).nbytes for part in parts)
-        if size >= _ASK_FROM and self._storage.freshen(key):
-            return content_digest
-        packed = _compress(parts, size) if compress else None
-        codec = RAW if packed is None else ZSTD
-        header = HEADER.pack(MAGIC, codec, PIECES, size)
-        if not self._storage.write(key, [header, *(packed or parts)], if_absent=True):
-            self._storage.freshen(key)
+        if not self._is_there(content_digest, size):
+            packed = compression.pack(parts, size) if compress else None
+            if packed is None:
+                self._write(content_digest, RAW, size, parts)
+            else:
+                self._write(content_digest, FRAMES, size, packed.parts())
         return content_digest
+
+    def put_packed(self, packed: Packed, digest: str) -> str:
+        """Store a content that is compressed already, unless it is there. Returns its digest."""
+        if not self._is_there(digest, packed.size):
+            self._write(digest, FRAMES, packed.size, packed.parts())
+        return digest
+
+    def _is_there(self, digest: str, size: int) -> bool:
+        return size >= _ASK_FROM and self._storage.freshen(keys.blob(self._flow, digest))
+
+    def _write(self, digest: str, codec: int, size: int, parts: Sequence[Buffer]) -> None:
+        key = keys.blob(self._flow, digest)
+        header = HEADER.pack(MAGIC, codec, PIECES, size)
+        if not self._storage.write(key, [header, *parts], if_absent=True):
+            self._storage.freshen(key)
 
     def get(self, digest: str) -> memoryview:
         """The content of a blob; privately writable, mapped where the storage can.
@@ -92,8 +90,13 @@ class BlobStore:
         content = stored[HEADER.size :]
         known = seen.digest()
         trusted = isinstance(stored.obj, MappedFile) if known is None else known == digest
-        if codec == ZSTD:
-            content, trusted = _decompress(content, size), False
+        if codec == FRAMES:
+            # What is stored says nothing of the content, except where it is a file of its own checksums.
+            pieces = PieceDigests()
+            content = compression.unpack(content, size, None if trusted else pieces)
+            trusted = trusted or pieces.digest() == digest
+        elif codec == ZSTD:
+            content, trusted = compression.decompressed(content, size), False
         hashed = plain_digest if scheme == WHOLE else digest_of
         if content.nbytes != size or not (trusted or hashed([content]) == digest):
             raise CorruptBlob(
@@ -132,48 +135,9 @@ class BlobStore:
                 f"expected {MAGIC!r}. It was not written by flowsdk, or by a newer version."
             )
         _, codec, scheme, size = HEADER.unpack(header)
-        if codec not in (RAW, ZSTD) or scheme not in (WHOLE, PIECES):
+        if codec not in (RAW, ZSTD, FRAMES) or scheme not in (WHOLE, PIECES):
             raise CorruptBlob(
                 f"Blob {self._storage.uri(key)}: found compression {codec} and digest {scheme}, which "
                 f"this flowsdk does not know. A newer version has written it."
             )
         return codec, scheme, size
-
-
-def _compress(parts: Sequence[Buffer], size: int) -> list[bytes] | None:
-    """The compressed content, or None if it is not worth it."""
-    if size < _COMPRESS_FROM:
-        return None
-    try:
-        import zstandard
-    except ImportError:  # an optional gain: without it blobs are merely larger
-        return None
-    largest = max((memoryview(part).cast("B") for part in parts), key=lambda part: part.nbytes)
-    middle = max(0, (largest.nbytes - _SAMPLE) // 2)
-    sample = largest[middle : middle + _SAMPLE]
-    if len(zstandard.ZstdCompressor(level=_LEVEL).compress(sample)) > _PAYS_BELOW * sample.nbytes:
-        return None
-    together = size >= _COMPRESS_TOGETHER_FROM
-    threads = min(_COMPRESSORS, cores()) if together else 0
-    stream = zstandard.ZstdCompressor(level=_LEVEL, threads=threads).compressobj(size=size)
-    packed = [stream.compress(part) for piece in in_pieces(parts, PIECE) for part in piece]
-    return [*packed, stream.flush()]
-
-
-def _decompress(content: memoryview, size: int) -> memoryview:
-    try:
-        import zstandard
-    except ImportError as error:
-        raise CorruptBlob(
-            "This artifact is compressed with zstd and the package 'zstandard' is not installed "
-            "here. Install it (pip install zstandard)."
-        ) from error
-    data = bytearray(size)
-    at = 0
-    try:
-        with zstandard.ZstdDecompressor().stream_reader(content) as stream:
-            while at < size and (count := stream.readinto(memoryview(data)[at:])):
-                at += count
-    except zstandard.ZstdError as error:
-        raise CorruptBlob(f"A compressed blob cannot be read: {error}.") from error
-    return memoryview(data)[:at]

@@ -27,7 +27,7 @@ def digest_of(parts: Sequence[Buffer]) -> str:
     pieces = list(in_pieces(parts, PIECE))
     if len(pieces) < 2:
         return plain_digest(parts)
-    with ThreadPoolExecutor(min(_THREADS, cores(), len(pieces))) as pool:
+    with ThreadPoolExecutor(threads_for(len(pieces))) as pool:
         return tree_digest(pool.map(piece_digest, pieces))
 
 
@@ -87,6 +87,11 @@ def in_pieces(parts: Iterable[Buffer], size: int) -> Iterator[list[memoryview]]:
                 piece, room = [], size
     if piece:
         yield piece
+
+
+def threads_for(pieces: int) -> int:
+    """How many threads pay for so many pieces."""
+    return max(1, min(_THREADS, cores(), pieces))
 
 
 def cores() -> int:

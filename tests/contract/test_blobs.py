@@ -18,6 +18,10 @@ VALUES = {
     "first_small": {"a": [1, 2.5, "ä"], "b": None},
     # Larger than a piece, and named by the digest of the whole.
     "first_compressed": b"flowsdk " * (2**20 + 1),
+    "second_small": {"a": [1, 2.5, "ä"], "b": None},
+    # A frame for each piece.
+    "second_compressed": b"flowsdk " * (2**20 + 1),
+    "second_buffers": [bytes(range(256)) * 20],
 }
 
 

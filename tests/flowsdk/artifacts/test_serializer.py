@@ -1,12 +1,16 @@
 from __future__ import annotations
 
+import random
 import threading
 from collections import OrderedDict
 from dataclasses import dataclass
+from pathlib import Path
 
 import pytest
 
 from flowsdk.artifacts.serializer import deserialize, dump, serialize
+from flowsdk.datastore.blobs import BlobStore
+from flowsdk.datastore.folder import FolderStorage
 from flowsdk.exception import CorruptBlob, UnpicklableArtifact
 
 
@@ -113,3 +117,41 @@ def test_dump_is_plain_pickle_where_that_suffices() -> None:
     import pickle
 
     assert dump([1, 2]) == pickle.dumps([1, 2], 5)
+
+
+def large(shrinks: bool) -> list[dict[str, object]]:
+    """Values whose pickle is larger than a few pieces."""
+    noise = random.Random(0).randbytes(40_000_000)
+    if shrinks:
+        return [{"id": n, "text": f"lorem ipsum {n} dolor sit amet " * 4} for n in range(300_000)]
+    return [{"id": n, "text": noise[100 * n : 100 * n + 100]} for n in range(400_000)]
+
+
+@pytest.mark.parametrize("shrinks", [True, False])
+def test_large_pickles_are_hashed_and_compressed_while_they_are_made(
+    tmp_path: Path, shrinks: bool
+) -> None:
+    value = large(shrinks)
+    payload = serialize(value)
+    assert payload.content.digest
+    assert (payload.content.packed is not None) is shrinks
+    blobs = BlobStore(FolderStorage(str(tmp_path)), "F")
+    assert payload.store(blobs) == payload.digest
+    (file,) = (path for path in tmp_path.rglob("*") if path.is_file())
+    assert (file.stat().st_size < payload.size / 2) is shrinks
+    assert deserialize(blobs.get(payload.digest)) == value
+    assert payload.store(blobs) == payload.digest  # it is there
+
+
+def test_a_large_pickle_that_only_cloudpickle_can_make() -> None:
+    value = [large(shrinks=True), lambda: 7]
+    payload = serialize(value)
+    assert payload.content.packed is not None
+    assert serialize(value[0]).size < payload.size < serialize(value[0]).size + 10_000
+
+
+def test_a_large_value_that_cannot_be_serialized() -> None:
+    before = threading.active_count()
+    with pytest.raises(UnpicklableArtifact, match=r"self\.value\[1\]"):
+        serialize([large(shrinks=True), threading.Lock()])
+    assert threading.active_count() == before

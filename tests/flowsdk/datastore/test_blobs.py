@@ -2,11 +2,14 @@ from __future__ import annotations
 
 import hashlib
 import os
+import random
+from pathlib import Path
 
 import pytest
 
 from flowsdk.datastore import Storage, keys
 from flowsdk.datastore.blobs import HEADER, BlobStore
+from flowsdk.datastore.folder import FolderStorage
 from flowsdk.exception import CorruptBlob, KeyNotFound
 
 COMPRESSIBLE = b"abcdefgh" * 50_000
@@ -68,4 +71,21 @@ def test_damage_is_noticed(storage: Storage, damage: str) -> None:
     )
     storage.write(key, [bytes(data)])
     with pytest.raises(CorruptBlob, match="[Bb]lob"):
+        blobs.get(digest)
+
+
+def test_damage_of_a_large_compressed_file_is_noticed(tmp_path: Path) -> None:
+    """It is mapped, and not hashed: what was compressed has checksums of its own."""
+    content = random.Random(0).randbytes(60_000_000).translate(bytes(n % 8 for n in range(256)))
+    storage = FolderStorage(str(tmp_path))
+    blobs = BlobStore(storage, "F")
+    digest = blobs.put([content])
+    path = tmp_path / keys.blob("F", digest)
+    assert 16 * 2**20 < path.stat().st_size < len(content) / 2
+    assert blobs.get(digest) == content
+    assert blobs.get_range(digest, 30_000_000, 10) == content[30_000_000:30_000_010]
+    data = bytearray(path.read_bytes())
+    data[len(data) // 2] ^= 1
+    path.write_bytes(data)
+    with pytest.raises(CorruptBlob, match="cannot be read"):
         blobs.get(digest)

@@ -1,0 +1,142 @@
+"""A content that is written bit by bit: what has come is hashed and compressed while the rest is made."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass, field
+
+from flowsdk.datastore import compression
+from flowsdk.datastore.compression import Packed
+from flowsdk.datastore.hashing import PIECE, piece_digest, threads_for, tree_digest
+from flowsdk.datastore.storage import Buffer
+
+#: From so many pieces on threads pay.
+_TOGETHER_FROM = 4
+_MOST_THREADS = 8
+#: How many pieces may be under way for each thread. They take memory.
+_WAITING = 2
+
+
+@dataclass(frozen=True)
+class Spooled:
+    """A content that is complete.
+
+    Attributes:
+        parts: It, to be concatenated; empty if it is ``packed``.
+        digest: Names it; empty if that is still to be found out, as of small contents.
+        packed: It compressed.
+    """
+
+    parts: Sequence[Buffer] = field(repr=False)
+    digest: str = ""
+    packed: Packed | None = None
+
+
+class Spool:
+    """A file to write a content to, which begins with something that is known only at its end.
+
+    How it works:
+        Of a large content every piece goes to a thread as soon as it is complete. What shrinks is kept
+        compressed only, so that a content need not be in memory as a whole. What does not shrink is
+        kept, by reference where it was written in large parts.
+
+    Args:
+        lead: So many bytes come first, and last.
+    """
+
+    def __init__(self, lead: int) -> None:
+        #: Bytes written, those of the lead included.
+        self.size = lead
+        self._open: list[memoryview] = []
+        self._room = PIECE - lead
+        #: Complete pieces: all, or where they are packed only the first, which lacks the lead.
+        self._kept: list[memoryview] = []
+        self._keeps = True
+        self._joins = True
+        self._threads = threads_for(_MOST_THREADS)
+        self._pool: ThreadPoolExecutor | None = None
+        self._packs = False
+        self._jobs: list[Future[tuple[bytes, bytes]]] = []
+
+    def write(self, data: Buffer) -> int:
+        """Append; what is appended must not change any more."""
+        rest = memoryview(data).cast("B")
+        count = rest.nbytes
+        self.size += count
+        while rest.nbytes:
+            view = rest[: self._room]
+            self._open.append(view)
+            self._room -= view.nbytes
+            rest = rest[view.nbytes :]
+            if not self._room:
+                self._seal()
+        return count
+
+    def close(self) -> None:
+        """Give up what is under way."""
+        if self._pool:
+            self._pool.shutdown(cancel_futures=True)
+
+    def finish(self, lead: bytes, rest: Sequence[Buffer]) -> Spooled:
+        """The content.
+
+        Args:
+            lead: Its first bytes.
+            rest: Further parts of it, which are not copied.
+        """
+        if self._pool is None:
+            return Spooled([lead, b"".join([*self._kept, *self._open]), *rest])
+        if self._packs and not self._shrinks_with(rest):
+            frames = [job.result()[1] for job in self._jobs]
+            packed = Packed(PIECE * len(frames), frames)
+            stored = memoryview(b"".join(packed.parts()))
+            return Spooled(
+                [lead, *self._kept, compression.unpack(stored, packed.size), *self._open, *rest]
+            )
+        parts = [lead, *self._kept, *self._open, *rest]
+        self._keeps = self._joins = False
+        for part in rest:
+            self.write(part)
+        if self._open:
+            self._seal()
+        first = _hashed([memoryview(lead), self._kept[0]], self._packs)
+        done = [first, *(job.result() for job in self._jobs)]
+        digest = tree_digest(digest for digest, _ in done)
+        if self._packs:
+            return Spooled([], digest, Packed(self.size, [frame for _, frame in done]))
+        return Spooled(parts, digest)
+
+    def _shrinks_with(self, rest: Sequence[Buffer]) -> bool:
+        """Where most of a content does not shrink it is stored as it is, so that it can be mapped."""
+        sizes = [memoryview(part).nbytes for part in rest]
+        return sum(sizes) < self.size or compression.pays(rest[sizes.index(max(sizes))])
+
+    def _seal(self) -> None:
+        piece, self._open, self._room = self._open, [], PIECE
+        if self._joins and len(piece) > 1:
+            # For each part a thread that hashes wants the interpreter, which the writer has.
+            piece = [memoryview(b"".join(piece))]
+        if self._pool is not None:
+            self._hand_over(piece, self._pool)
+            return
+        self._kept += piece
+        if len(self._kept) == _TOGETHER_FROM:
+            self._packs = compression.pays(self._kept[-1])
+            self._keeps = not self._packs
+            self._pool = ThreadPoolExecutor(self._threads)
+            waiting, self._kept = self._kept[1:], self._kept[:1]
+            for one in waiting:
+                self._hand_over([one], self._pool)
+
+    def _hand_over(self, piece: list[memoryview], pool: ThreadPoolExecutor) -> None:
+        self._jobs.append(pool.submit(_hashed, piece, self._packs))
+        if self._keeps:
+            self._kept += piece
+        elif len(self._jobs) > _WAITING * self._threads:
+            self._jobs[-_WAITING * self._threads].result()
+
+
+def _hashed(piece: Sequence[memoryview], packs: bool) -> tuple[bytes, bytes]:
+    """The digest of a piece and, if it is wanted, its frame."""
+    return piece_digest(piece), compression.frame(piece) if packs else b""
