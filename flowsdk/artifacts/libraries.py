@@ -6,6 +6,7 @@ it into bytes first, and those into the pickle. None of them is imported before 
 
 from __future__ import annotations
 
+import pickle
 from collections.abc import Callable
 from pickle import PickleBuffer
 from typing import Any
@@ -13,6 +14,10 @@ from typing import Any
 #: What a value's ``__reduce_ex__`` gives.
 Reduced = Any
 _PROTOCOL = 5
+#: Smaller frames are left to polars.
+_WORTH_ARROW = 64 * 1024
+#: Bytes of a text's view. https://arrow.apache.org/docs/format/Columnar.html
+_VIEW = 16
 
 
 def reduce_array(array: Any) -> Reduced:
@@ -36,12 +41,11 @@ def reduce_tensor(tensor: Any) -> Reduced:
         and tensor.layout is torch.strided
         and not (tensor.is_quantized or tensor.is_conj() or tensor.is_neg())
         and not (tensor.__dict__ or tensor._backward_hooks or tensor.has_names())
+        and hasattr(torch, "UntypedStorage")
     )
     if not plain:
         return tensor.__reduce_ex__(_PROTOCOL)
-    # The first is of torch 2, and the same object for all tensors of a storage.
-    own = hasattr(tensor, "untyped_storage")
-    storage = tensor.untyped_storage() if own else tensor.storage().untyped()
+    storage = _storage_of(tensor)
     view = (tensor.storage_offset(), tuple(tensor.size()), tensor.stride())
     return make_tensor, (storage, tensor.dtype, *view, tensor.requires_grad)
 
@@ -57,7 +61,8 @@ def make_tensor(
     """What :func:`reduce_tensor` took apart."""
     import torch
 
-    made = torch.empty(0, dtype=dtype).set_(storage, offset, size, stride)
+    # Which device is named because another one may be the default.
+    made = torch.empty(0, dtype=dtype, device="cpu").set_(storage, offset, size, stride)
     return made.requires_grad_(requires_grad)
 
 
@@ -67,7 +72,7 @@ def reduce_storage(storage: Any) -> Reduced:
 
     if storage.device.type != "cpu":
         return storage.__reduce_ex__(_PROTOCOL)
-    content = torch.empty(0, dtype=torch.uint8).set_(storage)
+    content = torch.empty(0, dtype=torch.uint8, device="cpu").set_(storage)
     return make_storage, (PickleBuffer(content.numpy()),)
 
 
@@ -78,9 +83,15 @@ def make_storage(content: bytearray | memoryview) -> Any:
     if not len(content):
         return torch.UntypedStorage(0)
     whole = torch.frombuffer(content, dtype=torch.uint8)
-    return (
-        whole.untyped_storage() if hasattr(whole, "untyped_storage") else whole.storage().untyped()
-    )
+    # What was pickled need not stay where it is: a storage of its own can grow.
+    return _storage_of(whole if isinstance(content, memoryview) else whole.clone())
+
+
+def _storage_of(tensor: Any) -> Any:
+    """Of torch 2 the same object for all tensors that share it, so that it is stored once."""
+    if hasattr(tensor, "untyped_storage"):
+        return tensor.untyped_storage()
+    return tensor.storage().untyped()
 
 
 def reduce_frame(frame: Any) -> Reduced:
@@ -108,15 +119,24 @@ def make_series(table: Any) -> Any:
 
 
 def _as_table(frame: Any) -> Any:
-    """None if Arrow is not here, or would not give back what it is given."""
+    """None where polars stores it better, or Arrow is not here or would not give back what it is given."""
     import polars as pl
 
+    size = frame.estimated_size()
+    if frame.width == 0 or size < _WORTH_ARROW:
+        return None
     try:
         table = frame.to_arrow(compat_level=pl.CompatLevel.newest())
-        same = make_frame(table.slice(0, 0)).schema == frame.schema
-    except Exception:  # noqa: BLE001  # without pyarrow, of an older version, with foreign types
+        # A slice refers to the memory of the whole. What a view of a text takes is not in the estimate.
+        texts = sum(kind in (pl.String, pl.Binary) for kind in frame.schema.values())
+        fits = table.get_total_buffer_size() <= 2 * (size + _VIEW * frame.height * texts)
+        empty = pickle.loads(pickle.dumps(table.schema.empty_table(), _PROTOCOL))
+        same = make_frame(empty).schema == frame.schema
+    except Exception:  # noqa: BLE001  # an older version, no pyarrow, foreign types
         return None
-    return table if same else None
+    except pl.exceptions.PanicException:
+        return None
+    return table if fits and same else None
 
 
 #: Qualified name of a type → how its values are pickled.

@@ -4,32 +4,21 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Callable, Iterator
+from pickle import PickleBuffer
+from types import BuiltinFunctionType, EllipsisType, FunctionType, NoneType
 from typing import Any
 
 from flowsdk.artifacts.libraries import REDUCERS, Reduced
 from flowsdk.exception import UsageError, did_you_mean
 
-#: Qualified names of what pickle stores without asking anybody.
-_OF_PICKLE = frozenset(
-    f"builtins.{name}"
-    for name in (
-        *(
-            "NoneType",
-            "bool",
-            "bytearray",
-            "bytes",
-            "complex",
-            "dict",
-            "float",
-            "frozenset",
-            "function",
-        ),
-        *("int", "list", "object", "set", "str", "tuple", "type"),
-    )
+#: Types that pickle stores without asking anybody.
+_OF_PICKLE = (
+    *(bool, bytearray, bytes, dict, float, frozenset, int, list, set, str, tuple, type),
+    *(BuiltinFunctionType, EllipsisType, FunctionType, NoneType, PickleBuffer),
 )
 
-#: Qualified name of a type → how its values are pickled.
-_own: dict[str, Callable[[Any], Reduced]] = {}
+#: Qualified name of a type → it, if it was given itself, and how its values are pickled.
+_own: dict[str, tuple[type | None, Callable[[Any], Reduced]]] = {}
 
 
 class Serializer:
@@ -65,11 +54,12 @@ class Serializer:
 
     def __init_subclass__(cls, of: type | str, **kwargs: Any) -> None:
         super().__init_subclass__(**kwargs)
-        name = of if isinstance(of, str) else f"{of.__module__}.{of.__qualname__}"
+        name = of if isinstance(of, str) else _name(of)
         problems = list(_problems(cls, name))
         if problems:
             raise UsageError("\n".join(f"Serializer {cls.__qualname__}: {p}" for p in problems))
-        _own[name] = lambda value: (cls.unpack, tuple(cls.pack(value)))
+        kind = None if isinstance(of, str) else of
+        _own[name] = kind, lambda value: (cls.unpack, tuple(cls.pack(value)))
 
     @staticmethod
     def pack(value: Any) -> tuple[Any, ...]:
@@ -88,9 +78,14 @@ class Serializer:
 
         Args:
             parts: What that returned. In place of a ``PickleBuffer`` there is something bytes-like: of
-                4 KiB and more a writable ``memoryview``, which is aligned to 64 bytes and may be kept.
+                4 KiB and more a ``memoryview``, which is aligned to 64 bytes, may be kept, and can be written
+            to as what was packed could be.
         """
         raise NotImplementedError
+
+
+def _name(kind: type) -> str:
+    return f"{kind.__module__}.{kind.__qualname__}"
 
 
 def _problems(cls: type[Serializer], name: str) -> Iterator[str]:
@@ -101,7 +96,9 @@ def _problems(cls: type[Serializer], name: str) -> Iterator[str]:
             yield f"found no method {method!r}, expected a static one.{near}"
         elif not isinstance(found, staticmethod):
             yield f"{method!r} is no static method. Write @staticmethod above it."
-    if name in _OF_PICKLE:
+    if "." not in name:
+        yield f"of={name!r}: found no module, expected package.module.Class."
+    if name in map(_name, _OF_PICKLE):
         yield f"of={name!r} is what pickle stores without asking. Name a class of your own."
 
 
@@ -114,9 +111,10 @@ def reducers(in_place: bool) -> dict[type, Callable[[Any], Reduced]]:
         in_place: Whether values are to be pickled without a copy; if not, only those differently that
             users have a :class:`Serializer` for.
     """
-    wanted = {**REDUCERS, **_own} if in_place else _own
-    found = ((_loaded(name), reducer) for name, reducer in wanted.items())
-    return {kind: reducer for kind, reducer in found if kind is not None}
+    found = {_loaded(name): reducer for name, reducer in REDUCERS.items()} if in_place else {}
+    own = dict(_own)  # another thread may import a module with one more
+    found |= {kind or _loaded(name): reducer for name, (kind, reducer) in own.items()}
+    return {kind: reducer for kind, reducer in found.items() if kind is not None}
 
 
 def _loaded(name: str) -> type | None:

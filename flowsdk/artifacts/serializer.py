@@ -14,7 +14,7 @@ import gc
 import io
 import pickle
 import struct
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager, suppress
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -41,6 +41,8 @@ _MANY_FROM = 1024 * 1024
 #: How deep an unpicklable value is searched for the member to blame.
 _SEARCH_DEPTH = 6
 _File = TypeVar("_File", io.BytesIO, Spool)
+#: Type → how pickle stores its values.
+_Table = Mapping[type, Callable[[Any], Any]]
 
 
 @dataclass(frozen=True)
@@ -174,34 +176,40 @@ def _pickled(
     value: Any, make: Callable[[], _File], buffers: list[memoryview] | None = None
 ) -> _File:
     """A file with the pickle of ``value``; large buffers are appended to ``buffers`` if given."""
-    keep = None if buffers is None else _collector(buffers)
     told = reducers(in_place=buffers is not None)
-    file = make()
+    keep = None if buffers is None else _collector(buffers)
     try:
-        pickler = pickle.Pickler(file, protocol=5, buffer_callback=keep)
-        pickler.dispatch_table = {**copyreg.dispatch_table, **told}
-        pickler.dump(value)
-        return file
+        return _dump(_plain_pickler, value, make(), keep, told)
     except (pickle.PicklingError, AttributeError, TypeError):
-        file.close()
-    except BaseException:
-        file.close()
-        raise
-    import cloudpickle
-
+        pass  # and out of here: the error refers to all that has been written
     if buffers:
         buffers.clear()
-    # A pickler reads the table when it is made, and from its class.
-    asks = {"dispatch_table": {**cloudpickle.Pickler.dispatch_table, **told}}
-    file = make()
+    return _dump(_cloud_pickler, value, make(), keep, told)
+
+
+def _dump(make: Callable[..., Any], value: Any, file: _File, keep: Any, told: _Table) -> _File:
+    """Pickle a value into a file, which is closed if that fails."""
     try:
-        type("Pickler", (cloudpickle.Pickler,), asks)(file, protocol=5, buffer_callback=keep).dump(
-            value
-        )
-        return file
+        make(file, keep, told).dump(value)
     except BaseException:
         file.close()
         raise
+    return file
+
+
+def _plain_pickler(file: Any, keep: Any, told: _Table) -> Any:
+    pickler = pickle.Pickler(file, protocol=5, buffer_callback=keep)
+    pickler.dispatch_table = {**copyreg.dispatch_table, **told}
+    return pickler
+
+
+def _cloud_pickler(file: Any, keep: Any, told: _Table) -> Any:
+    import cloudpickle
+
+    # It takes the table from its class.
+    table = {**cloudpickle.Pickler.dispatch_table, **told}
+    kind = type("Pickler", (cloudpickle.Pickler,), {"dispatch_table": table})
+    return kind(file, protocol=5, buffer_callback=keep)
 
 
 def _collector(buffers: list[memoryview]) -> Any:
@@ -261,7 +269,7 @@ def _slots(kind: type) -> Sequence[str]:
 
 def _picklable(value: Any) -> bool:
     try:
-        dump(value)
+        _pickled(value, io.BytesIO, [])
     except Exception:  # noqa: BLE001  # pickling runs arbitrary __reduce__ methods
         return False
     return True

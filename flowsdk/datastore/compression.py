@@ -96,27 +96,27 @@ def unpack(stored: memoryview, size: int, seen: PieceDigests | None = None) -> m
     Raises:
         CorruptBlob: It is not what was stored.
     """
-    zstandard = _zstandard()
     count = math.ceil(size / PIECE)
-    begin = stored.nbytes - 4 * count
-    lengths = struct.unpack(f"<{count}I", stored[max(0, begin) :]) if begin >= 0 else ()
-    if sum(lengths) != begin:
+    end = stored.nbytes - 4 * count
+    lengths = struct.unpack(f"<{count}I", stored[end:]) if end >= 0 else ()
+    if sum(lengths) != end:
         raise CorruptBlob(
-            f"A compressed blob cannot be read: found frames of {sum(lengths)} bytes, expected {begin}."
+            f"A compressed blob cannot be read: found {stored.nbytes} bytes with frames of "
+            f"{sum(lengths)}, expected {count} frames and their lengths."
         )
     room = memoryview(bytearray(size))
 
     def piece(at: int, end: int, length: int) -> None:
         target = room[at : at + PIECE]
-        _fill(zstandard, stored[end - length : end], target)
+        _fill(stored[end - length : end], target)
         if seen:
             seen.add(at, target)
 
-    try:
+    if count == 1:
+        piece(0, end, end)
+    else:
         with ThreadPoolExecutor(threads_for(count)) as pool:
             list(pool.map(piece, range(0, size, PIECE), accumulate(lengths), lengths))
-    except zstandard.ZstdError as error:
-        raise CorruptBlob(f"A compressed blob cannot be read: {error}.") from error
     return room
 
 
@@ -126,25 +126,26 @@ def decompressed(stored: memoryview, size: int) -> memoryview:
     Raises:
         CorruptBlob: It is none.
     """
-    zstandard = _zstandard()
     room = memoryview(bytearray(size))
-    try:
-        _fill(zstandard, stored, room)
-    except zstandard.ZstdError as error:
-        raise CorruptBlob(f"A compressed blob cannot be read: {error}.") from error
+    _fill(stored, room)
     return room
 
 
-def _fill(zstandard: Any, stored: memoryview, target: memoryview) -> None:
+def _fill(stored: memoryview, target: memoryview) -> None:
+    """Decompress one frame into ``target``, which it has to fill."""
+    zstandard = _zstandard()
     at = 0
-    with zstandard.ZstdDecompressor().stream_reader(stored) as stream:
-        while at < target.nbytes and (count := stream.readinto(target[at:])):
-            at += count
-        more = stream.read(1)  # looks at the checksum, too
+    try:
+        with zstandard.ZstdDecompressor().stream_reader(stored) as stream:
+            while at < target.nbytes and (count := stream.readinto(target[at:])):
+                at += count
+            more = stream.read(1)  # looks at the checksum, too
+    except zstandard.ZstdError as error:
+        raise CorruptBlob(f"A compressed blob cannot be read: {error}.") from error
     if at != target.nbytes or more:
-        found = "more" if more else at
+        found = "more" if more else f"{at} bytes"
         raise CorruptBlob(
-            f"A compressed blob cannot be read: found {found} bytes of content, expected {target.nbytes}."
+            f"A compressed blob cannot be read: found {found}, expected {target.nbytes} bytes of content."
         )
 
 

@@ -13,7 +13,7 @@ from flowsdk.datastore.storage import Buffer
 #: of a large object: enough that its latency does not count, little enough to be sent again.
 PIECE = 8 * 1024 * 1024
 #: More threads than this do not pay: memory is not faster.
-_THREADS = 8
+THREADS = 8
 #: So that the digest of digests is that of no content.
 _TREE = b"flowsdk pieces\0"
 
@@ -91,7 +91,7 @@ def in_pieces(parts: Iterable[Buffer], size: int) -> Iterator[list[memoryview]]:
 
 def threads_for(pieces: int) -> int:
     """How many threads pay for so many pieces."""
-    return max(1, min(_THREADS, cores(), pieces))
+    return max(1, min(THREADS, cores(), pieces))
 
 
 def cores() -> int:

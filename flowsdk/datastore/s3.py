@@ -115,16 +115,16 @@ class S3Storage(Storage):
         return None if failure.met else head["LastModified"].timestamp()
 
     def freshen(self, key: str) -> bool:
-        from boto3.s3.transfer import TransferConfig, create_transfer_manager
-
         place = {"Bucket": self.bucket, "Key": self._prefix + key}
         modified = self.modified(key)
         with translated(self.uri(key)) as failure:
             failure.allow(*MISSING)
             if modified is not None and time.time() - modified > _FRESH_SECONDS:
+                from s3transfer.manager import TransferManager  # what boto3 copies with
+
                 # Onto itself: S3 allows that where something about the object is replaced.
                 extra = {"MetadataDirective": "REPLACE"}
-                with create_transfer_manager(self.client, TransferConfig()) as manager:
+                with TransferManager(self.client) as manager:
                     manager.copy(place, self.bucket, place["Key"], extra_args=extra).result()
         return modified is not None and not failure.met
 

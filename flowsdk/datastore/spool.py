@@ -8,12 +8,11 @@ from dataclasses import dataclass, field
 
 from flowsdk.datastore import compression
 from flowsdk.datastore.compression import Packed
-from flowsdk.datastore.hashing import PIECE, piece_digest, threads_for, tree_digest
+from flowsdk.datastore.hashing import PIECE, THREADS, piece_digest, threads_for, tree_digest
 from flowsdk.datastore.storage import Buffer
 
 #: From so many pieces on threads pay.
 _TOGETHER_FROM = 4
-_MOST_THREADS = 8
 #: How many pieces may be under way for each thread. They take memory.
 _WAITING = 2
 
@@ -54,14 +53,15 @@ class Spool:
         self._kept: list[memoryview] = []
         self._keeps = True
         self._joins = True
-        self._threads = threads_for(_MOST_THREADS)
+        self._threads = threads_for(THREADS)
         self._pool: ThreadPoolExecutor | None = None
         self._packs = False
         self._jobs: list[Future[tuple[bytes, bytes]]] = []
 
     def write(self, data: Buffer) -> int:
-        """Append; what is appended must not change any more."""
-        rest = memoryview(data).cast("B")
+        """Append; what a memoryview refers to must not change any more."""
+        # pickle hands over bytearrays as they are, and these are still the user's.
+        rest = memoryview(bytes(data) if isinstance(data, bytearray) else data).cast("B")
         count = rest.nbytes
         self.size += count
         while rest.nbytes:

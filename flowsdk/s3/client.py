@@ -53,7 +53,7 @@ class S3:
         run: The flow (``self`` in a step) or a Run: the prefix is the run's own.
         s3root: The prefix, as ``s3://bucket/path``.
         encryption: Server-side encryption of what is written, such as ``aws:kms``.
-        client_params: Arguments for boto3's client, such as ``endpoint_url``.
+        client_params: Arguments for boto3's ``client()``, such as ``endpoint_url``.
 
     Raises:
         S3URLException: Arguments contradict each other, or there is no datastore in S3.
@@ -393,7 +393,7 @@ def _identity() -> tuple[object, ...]:
 
 @lru_cache(maxsize=1)
 def _of_process(_: tuple[object, ...]) -> Transfers:
-    """The transfers that all clients share: making a boto3 client takes a tenth of a second."""
+    """The transfers that all clients share: making an S3 client takes a tenth of a second."""
     return Transfers(make_client())
 
 

@@ -35,7 +35,6 @@ class translated:  # noqa: N801  # reads as the verb it is: `with translated(uri
     def __exit__(self, kind: Any, error: BaseException | None, trace: Any) -> bool:
         if error is None:
             return False
-        from boto3.exceptions import Boto3Error
         from botocore.exceptions import BotoCoreError, ClientError
 
         if isinstance(error, ClientError):
@@ -45,7 +44,7 @@ class translated:  # noqa: N801  # reads as the verb it is: `with translated(uri
                 return True
             if code in MISSING:
                 raise KeyNotFound(f"No object {self._uri}.") from error
-        if isinstance(error, (ClientError, BotoCoreError, Boto3Error)):
+        if isinstance(error, (ClientError, BotoCoreError)):
             raise DatastoreError(f"S3 request on {self._uri} failed: {error}") from error
         return False
 

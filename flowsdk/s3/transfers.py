@@ -68,7 +68,7 @@ class Transfers:
         one of each part, and does not say where parts begin.
 
     Args:
-        client: A boto3 S3 client.
+        client: An S3 client of boto3 or botocore.
         lanes: How many requests may be under way; by default its own.
     """
 

@@ -1,9 +1,9 @@
 """One request to S3 and its answer, from and into the caller's own buffers.
 
-boto3 copies what it reads several times and spends a millisecond of CPU on each request. This sends
+botocore copies what it reads several times and spends a millisecond of CPU on each request. This sends
 the four requests that move objects itself: signed by botocore, over connections that are kept, bytes
 going straight between the socket and the caller's buffer. Whatever is out of the ordinary – a proxy,
-a bucket that is an ARN, a redirection to another region, an expired token – goes to boto3, which
+a bucket that is an ARN, a redirection to another region, an expired token – goes to the client, which
 knows all of it. Handlers of botocore's ``before-send`` are heard as botocore hears them, so what
 traces requests or answers them in tests sees these too.
 """
@@ -137,7 +137,7 @@ class Wire:
     """Connections to S3.
 
     Args:
-        client: The boto3 client whose endpoint, region and credentials count.
+        client: The S3 client whose endpoint, region and credentials count.
     """
 
     def __init__(self, client: Any) -> None:
@@ -167,7 +167,7 @@ class Wire:
             answer = self._send_directly(endpoint, call, sink)
             if answer is not None and (answer.ok or answer.busy or _is_ordinary(call, answer)):
                 return answer
-        return self._send_through_boto3(call, sink)
+        return self._send_through_client(call, sink)
 
     def _send_directly(self, endpoint: _Endpoint, call: Call, sink: Sink | None) -> Answer | None:
         from botocore.awsrequest import AWSPreparedRequest
@@ -189,7 +189,7 @@ class Wire:
             return self._exchange(endpoint, call, signed, sink)
         except (OSError, http.client.HTTPException) as error:
             if _is_certificate(error):
-                # A certificate of another authority may be known to boto3, by its configuration.
+                # A certificate of another authority may be known to the client, by its configuration.
                 self._endpoints[call.params["Bucket"]] = None
                 return None
             raise Broken(f"{type(error).__name__}: {error}") from error
@@ -244,7 +244,7 @@ class Wire:
                 return
         connection.close()
 
-    def _send_through_boto3(self, call: Call, sink: Sink | None) -> Answer:
+    def _send_through_client(self, call: Call, sink: Sink | None) -> Answer:
         from botocore.exceptions import ClientError, HTTPClientError, IncompleteReadError
 
         params = dict(call.params)
@@ -322,7 +322,7 @@ class _Endpoint:
 
 
 def _endpoint(client: Any, bucket: str) -> _Endpoint | None:
-    """Where a bucket is; None if only boto3 can reach it."""
+    """Where a bucket is; None if only the client can reach it."""
     from botocore.utils import get_environ_proxies
 
     settings = client.meta.config

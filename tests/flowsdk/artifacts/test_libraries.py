@@ -19,7 +19,7 @@ pl = pytest.importorskip("polars")
 sparse = pytest.importorskip("scipy.sparse")
 
 from flowsdk.artifacts import libraries  # noqa: E402
-from flowsdk.artifacts.serializer import deserialize, dump, serialize  # noqa: E402
+from flowsdk.artifacts.serializer import Payload, deserialize, dump, serialize  # noqa: E402
 from flowsdk.exception import UnpicklableArtifact  # noqa: E402
 
 ROWS = 20_000
@@ -119,6 +119,10 @@ def span(view: Any) -> range:
     return range(begin, begin + memoryview(view).nbytes)
 
 
+def contiguous(payload: Payload) -> memoryview:
+    return memoryview(bytearray(b"".join(bytes(part) for part in payload.parts)))
+
+
 @pytest.mark.parametrize("case", CASES.values(), ids=CASES)
 def test_no_copy_is_made(case: Case) -> None:
     value = case.make()
@@ -129,7 +133,7 @@ def test_no_copy_is_made(case: Case) -> None:
     own = [span(part) for part in parts if memoryview(part).nbytes > 64]
     assert all(any(address in one for one in own) for address in before)
 
-    content = memoryview(bytearray(b"".join(bytes(part) for part in payload.parts)))
+    content = contiguous(payload)
     (loaded,) = deserialize(content)["inside"]
     assert case.equal(loaded, value)
     assert all(address in span(content) for address in case.memory(loaded))
@@ -139,13 +143,54 @@ def test_no_copy_is_made(case: Case) -> None:
     )
 
 
+def small(frame: Any) -> int:
+    return serialize(frame).size
+
+
+def test_rows_of_a_frame_that_were_cut_off_are_not_stored() -> None:
+    rows = 200_000
+    frame = pl.DataFrame(
+        {"n": range(rows), "text": [f"a text of some length {n}" for n in range(rows)]}
+    )
+    assert libraries.reduce_frame(frame)[0] is libraries.make_frame
+    for part in (frame.head(5), frame.gather_every(40_000), frame.slice(100_000, 5)):
+        assert small(part) < 5000
+    few = frame.filter(pl.col("n") % 50 == 0)
+    assert small(few) < small(frame) / 20
+    assert libraries.reduce_frame(frame.head(150_000))[0] is libraries.make_frame
+
+
+@pytest.mark.parametrize(
+    "kind",
+    [
+        pl.Array(pl.Enum(["b", "a"]), 2),
+        pl.List(pl.Array(pl.Enum(["b", "a"]), 2)),
+        pl.List(pl.Enum(["b", "a"])),
+    ],
+    ids=str,
+)
+def test_types_stay_what_they_are(kind: Any) -> None:
+    nested = isinstance(kind, pl.List) and isinstance(kind.inner, pl.Array)
+    row: Any = [["a", "b"]] if nested else ["a", "b"]
+    frame = pl.DataFrame({"n": [row] * ROWS}, schema={"n": kind})
+    assert deserialize(contiguous(serialize(frame))).schema == frame.schema
+
+
+@pytest.mark.parametrize(
+    "frame", [pl.DataFrame({"a": [1, 2, 3]}).drop("a"), pl.DataFrame(), pl.DataFrame({"a": []})]
+)
+def test_frames_with_little_in_them(frame: Any) -> None:
+    loaded = deserialize(contiguous(serialize(frame)))
+    assert (loaded.shape, loaded.schema) == (frame.shape, frame.schema)
+
+
 def test_categories_of_polars_stay_what_they_are() -> None:
     kinds = ["x", "y"] * (ROWS // 2)
     columns = {"category": pl.Categorical, "enum": pl.Enum(["x", "y"])}
     frame = pl.DataFrame({name: pl.Series(kinds, dtype=kind) for name, kind in columns.items()})
     payload = serialize(frame)
     assert len(payload.parts[1]) < HEAD
-    loaded = deserialize(memoryview(bytearray(b"".join(bytes(part) for part in payload.parts))))
+    loaded = deserialize(contiguous(payload))
     assert loaded.schema == frame.schema
     assert loaded.equals(frame)
 
@@ -189,6 +234,9 @@ for dtype in (torch.float32, torch.bfloat16, torch.int64, torch.bool, torch.comp
         assert loaded["row"].data_ptr() == loaded["t"][3].data_ptr()
         assert sum(memoryview(p).nbytes for p in parts) < 1.1 * tensor.nbytes + 1024
 
+tiny = stored(torch.ones(5))[-1]
+tiny.resize_(1000)  # in memory of its own
+
 layer = torch.nn.Linear(200, 100)
 stream, parts, content, loaded = stored(layer)
 assert len(stream) < 4096, len(stream)
@@ -196,6 +244,11 @@ x = torch.ones(1, 200)
 assert torch.equal(layer(x), loaded(x))
 assert all(parameter.requires_grad for parameter in loaded.parameters())
 loaded(x).sum().backward()
+
+if hasattr(torch, "set_default_device"):
+    torch.set_default_device("meta")
+    assert torch.equal(stored(x)[-1], x)
+    torch.set_default_device("cpu")
 
 for special in (
     torch.empty(0),

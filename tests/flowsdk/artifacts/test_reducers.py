@@ -49,6 +49,18 @@ def stored(value: Any) -> Any:
     return deserialize(memoryview(bytearray(content)))
 
 
+class Local(Grid):
+    """Found by nobody."""
+
+
+Local.__qualname__ = "somewhere.<locals>.Local"
+
+
+def test_a_type_that_no_name_leads_to() -> None:
+    define(Local)
+    assert stored(Local("g", b"abc")).name == "g"
+
+
 @pytest.mark.parametrize("of", [Grid, f"{__name__}.Grid"])
 def test_values_of_a_type_are_stored_as_its_serializer_says(of: type | str) -> None:
     with pytest.raises(UnpicklableArtifact, match="not by pickle"):
@@ -130,6 +142,25 @@ def test_what_is_wrong_with_a_serializer_is_said_at_once() -> None:
     assert "Did you mean 'packs'" in told[0]
     assert "'unpack' is no static method" in told[1]
     assert "builtins.dict" in told[2]
+
+
+@pytest.mark.parametrize("of", [list, type(None), PickleBuffer, "Grid"])
+def test_types_that_pickle_would_never_ask_about(of: type | str) -> None:
+    with pytest.raises(UsageError, match="of="):
+        define(of)
+
+
+def test_types_that_pickle_does_ask_about() -> None:
+    class Complex(Serializer, of=complex):
+        @staticmethod
+        def pack(value: complex) -> tuple[Any, ...]:
+            return (value.real,)
+
+        @staticmethod
+        def unpack(real: float) -> complex:
+            return complex(real, 7)
+
+    assert stored(1 + 2j) == 1 + 7j
 
 
 def test_what_goes_wrong_in_a_serializer_names_the_artifact() -> None:

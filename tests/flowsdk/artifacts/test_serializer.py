@@ -2,15 +2,19 @@ from __future__ import annotations
 
 import random
 import threading
+import weakref
 from collections import OrderedDict
 from dataclasses import dataclass
 from pathlib import Path
+from typing import ClassVar
 
 import pytest
 
 from flowsdk.artifacts.serializer import deserialize, dump, serialize
 from flowsdk.datastore.blobs import BlobStore
 from flowsdk.datastore.folder import FolderStorage
+from flowsdk.datastore.hashing import digest_of
+from flowsdk.datastore.spool import Spool
 from flowsdk.exception import CorruptBlob, UnpicklableArtifact
 
 
@@ -148,6 +152,28 @@ def test_a_large_pickle_that_only_cloudpickle_can_make() -> None:
     payload = serialize(value)
     assert payload.content.packed is not None
     assert serialize(value[0]).size < payload.size < serialize(value[0]).size + 10_000
+
+
+def test_what_was_written_in_vain_is_let_go(monkeypatch: pytest.MonkeyPatch) -> None:
+    class Noted(Spool):
+        made: ClassVar[list[weakref.ref[Spool]]] = []
+
+        def __init__(self, lead: int) -> None:
+            super().__init__(lead)
+            assert not [one for one in self.made if one()], "the first try is still in memory"
+            self.made.append(weakref.ref(self))
+
+    monkeypatch.setattr("flowsdk.artifacts.serializer.Spool", Noted)
+    serialize([large(shrinks=False), lambda: 7])
+    assert len(Noted.made) == 2
+
+
+def test_a_bytearray_is_stored_as_it_was() -> None:
+    value = bytearray(random.Random(0).randbytes(40_000_000))
+    payload = serialize([value])
+    value[20_000_000] ^= 1
+    value.append(1)
+    assert payload.digest == digest_of(payload.parts)
 
 
 def test_a_large_value_that_cannot_be_serialized() -> None:
