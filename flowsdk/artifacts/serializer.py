@@ -1,10 +1,9 @@
 """Values to bytes and back: pickle protocol 5 with large buffers laid out beside the pickle.
 
 Layout of the content (numbers little endian): ``version (4) | number of buffers (4) | length of the
-pickle (8)`` and zeros up to 64 bytes, then the pickle, then each buffer on a 64-byte boundary, then the
-length of each buffer (8 each). Arrays and frames are neither copied into the pickle nor out of it, and a
-mapped blob can be used in place. Of version 1 the lengths come right after the first 16 bytes, and the
-pickle after these.
+pickle (8)``, then the pickle, then each buffer on a 64-byte boundary, then the length of each buffer (8
+each). Arrays and frames are neither copied into the pickle nor out of it, and a mapped blob can be used in
+place. Of version 1 the lengths of the buffers come before the pickle.
 """
 
 from __future__ import annotations
@@ -31,8 +30,6 @@ from flowsdk.exception import CorruptBlob, UnpicklableArtifact
 SERIALIZER = "pickle"
 _VERSION = 2
 _HEAD = struct.Struct("<IIQ")
-#: Bytes before the pickle.
-_LEAD = 64
 _ALIGN = 64
 #: Smaller buffers go into the pickle: a buffer of their own costs more than the copy saves.
 _OUT_OF_BAND_FROM = 4096
@@ -92,7 +89,7 @@ def serialize(value: Any, name: str = "value", where: str = "") -> Payload:
     """
     buffers: list[memoryview] = []
     try:
-        spool = _pickled(value, lambda: Spool(_LEAD), buffers)
+        spool = _pickled(value, lambda: Spool(_HEAD.size), buffers)
     except RecursionError:
         raise
     except Exception as error:  # pickling runs arbitrary __reduce__ methods
@@ -103,7 +100,7 @@ def serialize(value: Any, name: str = "value", where: str = "") -> Payload:
             f"{path} is a {_type_name(culprit)} ({error}). Assign something that can be pickled, or "
             f"keep it in a local variable."
         ) from error
-    lead = _HEAD.pack(_VERSION, len(buffers), spool.size - _LEAD).ljust(_LEAD, b"\0")
+    lead = _HEAD.pack(_VERSION, len(buffers), spool.size - _HEAD.size)
     rest: list[Buffer] = []
     at = spool.size
     for buffer in buffers:
@@ -132,7 +129,7 @@ def deserialize(content: memoryview) -> Any:
         raise CorruptBlob(
             f"An artifact was written in format {version}; this flowsdk reads formats up to {_VERSION}."
         )
-    at = _LEAD if version == _VERSION else _HEAD.size + 8 * count
+    at = _HEAD.size if version == _VERSION else _HEAD.size + 8 * count
     lengths = content.nbytes - 8 * count if version == _VERSION else _HEAD.size
     sizes = struct.unpack(f"<{count}Q", content[lengths : lengths + 8 * count])
     stream = content[at : at + pickle_size]
