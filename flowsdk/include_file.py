@@ -176,7 +176,8 @@ def included(value: Any, origin: str) -> ArtifactRef:
 
 def _store(store: FlowDatastore, content: str | bytes) -> ArtifactRef:
     from flowsdk.artifacts.preview import preview
-    from flowsdk.artifacts.serializer import SERIALIZER, qualified_name, serialize
+    from flowsdk.artifacts.reducers import qualified_name
+    from flowsdk.artifacts.serializer import SERIALIZER, serialize
     from flowsdk.spec import ArtifactRef
 
     payload = serialize(content)

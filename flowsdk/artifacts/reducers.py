@@ -54,7 +54,7 @@ class Serializer:
 
     def __init_subclass__(cls, of: type | str, **kwargs: Any) -> None:
         super().__init_subclass__(**kwargs)
-        name = of if isinstance(of, str) else _name(of)
+        name = of if isinstance(of, str) else qualified_name(of)
         problems = list(_problems(cls, name))
         if problems:
             raise UsageError("\n".join(f"Serializer {cls.__qualname__}: {p}" for p in problems))
@@ -84,7 +84,8 @@ class Serializer:
         raise NotImplementedError
 
 
-def _name(kind: type) -> str:
+def qualified_name(kind: type) -> str:
+    """``module.Class`` of a type."""
     return f"{kind.__module__}.{kind.__qualname__}"
 
 
@@ -98,7 +99,7 @@ def _problems(cls: type[Serializer], name: str) -> Iterator[str]:
             yield f"{method!r} is no static method. Write @staticmethod above it."
     if "." not in name:
         yield f"of={name!r}: found no module, expected package.module.Class."
-    if name in map(_name, _OF_PICKLE):
+    if name in map(qualified_name, _OF_PICKLE):
         yield f"of={name!r} is what pickle stores without asking. Name a class of your own."
 
 

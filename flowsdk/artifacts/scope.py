@@ -8,11 +8,11 @@ from typing import Any, Literal
 
 from flowsdk.artifacts.in_place import is_in_place
 from flowsdk.artifacts.preview import preview
+from flowsdk.artifacts.reducers import qualified_name
 from flowsdk.artifacts.serializer import (
     SERIALIZER,
     Payload,
     deserialize,
-    qualified_name,
     serialize,
 )
 from flowsdk.datastore.blobs import BlobStore

@@ -20,7 +20,7 @@ from functools import cached_property
 from types import FunctionType
 from typing import Any, TypeVar
 
-from flowsdk.artifacts.reducers import reducers
+from flowsdk.artifacts.reducers import qualified_name, reducers
 from flowsdk.datastore.blobs import BlobStore
 from flowsdk.datastore.hashing import digest_of
 from flowsdk.datastore.spool import Spool, Spooled
@@ -275,8 +275,3 @@ def _picklable(value: Any) -> bool:
 def _type_name(value: Any) -> str:
     kind = type(value)
     return kind.__qualname__ if kind.__module__ == "builtins" else qualified_name(kind)
-
-
-def qualified_name(kind: type) -> str:
-    """``module.Class`` of a type."""
-    return f"{kind.__module__}.{kind.__qualname__}"

@@ -51,8 +51,7 @@ class Spool:
         self._room = PIECE - lead
         #: Complete pieces: all, or where they are packed only the first, which lacks the lead.
         self._kept: list[memoryview] = []
-        self._keeps = True
-        self._joins = True
+        self._complete = False
         self._threads = threads_for(THREADS)
         self._pool: ThreadPoolExecutor | None = None
         self._packs = False
@@ -95,7 +94,7 @@ class Spool:
                 [lead, *self._kept, compression.unpack(stored, packed.size), *self._open, *rest]
             )
         parts = [lead, *self._kept, *self._open, *rest]
-        self._keeps = self._joins = False
+        self._complete = True
         for part in rest:
             self.write(part)
         if self._open:
@@ -114,7 +113,7 @@ class Spool:
 
     def _seal(self) -> None:
         piece, self._open, self._room = self._open, [], PIECE
-        if self._joins and len(piece) > 1:
+        if not self._complete and len(piece) > 1:
             # For each part a thread that hashes wants the interpreter, which the writer has.
             piece = [memoryview(b"".join(piece))]
         if self._pool is not None:
@@ -123,7 +122,6 @@ class Spool:
         self._kept += piece
         if len(self._kept) == _TOGETHER_FROM:
             self._packs = compression.pays(self._kept[-1])
-            self._keeps = not self._packs
             self._pool = ThreadPoolExecutor(self._threads)
             waiting, self._kept = self._kept[1:], self._kept[:1]
             for one in waiting:
@@ -131,7 +129,7 @@ class Spool:
 
     def _hand_over(self, piece: list[memoryview], pool: ThreadPoolExecutor) -> None:
         self._jobs.append(pool.submit(_hashed, piece, self._packs))
-        if self._keeps:
+        if not (self._packs or self._complete):
             self._kept += piece
         elif len(self._jobs) > _WAITING * self._threads:
             self._jobs[-_WAITING * self._threads].result()

@@ -139,7 +139,8 @@ def open_storage(root: str, client: Any = None) -> Storage:
 
     Args:
         root: ``s3://bucket/prefix``, ``file:///folder`` or a folder's path.
-        client: An S3 client of boto3 or botocore to use; by default one is made from the environment when needed.
+        client: An S3 client of boto3 or botocore to use; by default one is made from the environment
+            when needed.
 
     Raises:
         UsageError: The URI's scheme is not known.
