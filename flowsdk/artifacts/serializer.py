@@ -22,7 +22,7 @@ from typing import Any, TypeVar
 
 from flowsdk.artifacts.reducers import qualified_name, reducers
 from flowsdk.datastore.blobs import BlobStore
-from flowsdk.datastore.hashing import digest_of
+from flowsdk.datastore.hashing import Digests, digests_of
 from flowsdk.datastore.spool import Spool, Spooled
 from flowsdk.datastore.storage import Buffer
 from flowsdk.exception import CorruptBlob, UnpicklableArtifact
@@ -64,16 +64,20 @@ class Payload:
             return self.content.packed.size
         return sum(memoryview(part).nbytes for part in self.parts)
 
-    @cached_property
+    @property
     def digest(self) -> str:
         """Names the content."""
-        return self.content.digest or digest_of(self.parts)
+        return self._digests.name
+
+    @cached_property
+    def _digests(self) -> Digests:
+        return self.content.digests or digests_of(self.parts)
 
     def store(self, blobs: BlobStore) -> str:
         """Store the content unless it is there. Returns its digest."""
         if self.content.packed:
             return blobs.put_packed(self.content.packed, self.digest)
-        return blobs.put(self.parts, self.digest)
+        return blobs.put(self.parts, self._digests)
 
 
 def serialize(value: Any, name: str = "value", where: str = "") -> Payload:

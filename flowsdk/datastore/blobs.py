@@ -14,7 +14,7 @@ from collections.abc import Sequence
 
 from flowsdk.datastore import compression, keys
 from flowsdk.datastore.compression import Packed
-from flowsdk.datastore.hashing import PieceDigests, digest_of, plain_digest
+from flowsdk.datastore.hashing import Digests, PieceDigests, digest_of, digests_of, plain_digest
 from flowsdk.datastore.storage import Buffer, MappedFile, Storage
 from flowsdk.exception import CorruptBlob
 
@@ -40,23 +40,25 @@ class BlobStore:
         self._storage = storage
         self._flow = flow
 
-    def put(self, parts: Sequence[Buffer], digest: str | None = None, compress: bool = True) -> str:
+    def put(
+        self, parts: Sequence[Buffer], digests: Digests | None = None, compress: bool = True
+    ) -> str:
         """Store the concatenation of ``parts`` unless it is there. Returns its digest.
 
         Args:
             parts: The content.
-            digest: Its digest if the caller has it already.
+            digests: Its digests if the caller has them already.
             compress: Whether it may be compressed; not if it is to be read by range.
         """
-        content_digest = digest or digest_of(parts)
+        digests = digests or digests_of(parts)
         size = sum(memoryview(part).nbytes for part in parts)
-        if not self._is_there(content_digest, size):
+        if not self._is_there(digests.name, size):
             packed = compression.pack(parts, size) if compress else None
             if packed is None:
-                self._write(content_digest, RAW, size, parts)
+                self._write(digests.name, RAW, size, parts, digests.pieces)
             else:
-                self._write(content_digest, FRAMES, size, packed.parts())
-        return content_digest
+                self._write(digests.name, FRAMES, size, packed.parts())
+        return digests.name
 
     def put_packed(self, packed: Packed, digest: str) -> str:
         """Store a content that is compressed already, unless it is there. Returns its digest."""
@@ -67,10 +69,17 @@ class BlobStore:
     def _is_there(self, digest: str, size: int) -> bool:
         return size >= _ASK_FROM and self._storage.freshen(keys.blob(self._flow, digest))
 
-    def _write(self, digest: str, codec: int, size: int, parts: Sequence[Buffer]) -> None:
+    def _write(
+        self,
+        digest: str,
+        codec: int,
+        size: int,
+        parts: Sequence[Buffer],
+        known: Sequence[bytes] = (),
+    ) -> None:
         key = keys.blob(self._flow, digest)
         header = HEADER.pack(MAGIC, codec, PIECES, size)
-        if not self._storage.write(key, [header, *parts], if_absent=True):
+        if not self._storage.write(key, [header, *parts], if_absent=True, known=known):
             self._storage.freshen(key)
 
     def get(self, digest: str) -> memoryview:

@@ -15,6 +15,7 @@ from itertools import accumulate
 from typing import Any
 
 from flowsdk.datastore.hashing import PIECE, PieceDigests, in_pieces, threads_for
+from flowsdk.datastore.memory import in_memory
 from flowsdk.datastore.storage import Buffer
 from flowsdk.exception import CorruptBlob
 
@@ -104,7 +105,7 @@ def unpack(stored: memoryview, size: int, seen: PieceDigests | None = None) -> m
             f"A compressed blob cannot be read: found {stored.nbytes} bytes with frames of "
             f"{sum(lengths)}, expected {count} frames and their lengths."
         )
-    room = memoryview(bytearray(size))
+    room = in_memory(size)
 
     def piece(at: int, end: int, length: int) -> None:
         target = room[at : at + PIECE]
@@ -126,7 +127,7 @@ def decompressed(stored: memoryview, size: int) -> memoryview:
     Raises:
         CorruptBlob: It is none.
     """
-    room = memoryview(bytearray(size))
+    room = in_memory(size)
     _fill(stored, room)
     return room
 

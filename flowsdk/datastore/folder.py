@@ -65,7 +65,14 @@ class FolderStorage(Storage):
         except OSError as error:
             raise DatastoreError(f"Cannot read {self.uri(key)}: {error}.") from error
 
-    def write(self, key: str, parts: Sequence[Buffer], *, if_absent: bool = False) -> bool:
+    def write(
+        self,
+        key: str,
+        parts: Sequence[Buffer],
+        *,
+        if_absent: bool = False,
+        known: Sequence[bytes] = (),  # noqa: ARG002  # hashes nothing
+    ) -> bool:
         path = self._folder / key
         if if_absent and path.exists():
             return False

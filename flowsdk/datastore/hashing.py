@@ -6,6 +6,7 @@ import hashlib
 import os
 from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from typing import NamedTuple
 
 from flowsdk.datastore.storage import Buffer
 
@@ -18,22 +19,39 @@ THREADS = 8
 _TREE = b"flowsdk pieces\0"
 
 
-def digest_of(parts: Sequence[Buffer]) -> str:
-    """What names the concatenation of ``parts``, in hex.
+class Digests(NamedTuple):
+    """Digests of a content.
 
-    SHA-256 because S3 can verify it, every Python has it, and CPUs have instructions for it. Of more
-    than :data:`PIECE` bytes, that of the SHA-256 of every piece.
+    SHA-256 because S3 can verify it, every Python has it, and CPUs have instructions for it.
+
+    Attributes:
+        name: What the content is called, in hex: its SHA-256, or of more than :data:`PIECE` bytes that of
+            the SHA-256 of every piece.
+        pieces: SHA-256 of every piece, where there are several.
     """
+
+    name: str
+    pieces: Sequence[bytes] = ()
+
+    @classmethod
+    def of_pieces(cls, pieces: Iterable[bytes]) -> Digests:
+        """Of a content of several pieces, from the SHA-256 of each, in order."""
+        digests = tuple(pieces)
+        return cls(hashlib.sha256(_TREE + b"".join(digests)).hexdigest(), digests)
+
+
+def digests_of(parts: Sequence[Buffer]) -> Digests:
+    """Of the concatenation of ``parts``."""
     pieces = list(in_pieces(parts, PIECE))
     if len(pieces) < 2:
-        return plain_digest(parts)
+        return Digests(plain_digest(parts))
     with ThreadPoolExecutor(threads_for(len(pieces))) as pool:
-        return tree_digest(pool.map(piece_digest, pieces))
+        return Digests.of_pieces(pool.map(piece_digest, pieces))
 
 
-def tree_digest(digests: Iterable[bytes]) -> str:
-    """The digest of a content of several pieces, from the digest of each, in order."""
-    return hashlib.sha256(_TREE + b"".join(digests)).hexdigest()
+def digest_of(parts: Sequence[Buffer]) -> str:
+    """What names the concatenation of ``parts``: ``digests_of(parts).name``."""
+    return digests_of(parts).name
 
 
 def piece_digest(piece: Iterable[Buffer]) -> bytes:
@@ -69,13 +87,19 @@ class PieceDigests:
         digests = [self._digests[at] for at in sorted(self._digests)]
         if len(digests) < 2:
             return digests[0].hex() if digests else None
-        return tree_digest(digests)
+        return Digests.of_pieces(digests).name
 
 
-def in_pieces(parts: Iterable[Buffer], size: int) -> Iterator[list[memoryview]]:
-    """The concatenation of ``parts`` cut after every ``size`` bytes; nothing is copied."""
+def in_pieces(parts: Iterable[Buffer], size: int, lead: int = 0) -> Iterator[list[memoryview]]:
+    """The concatenation of ``parts`` cut after every ``size`` bytes; nothing is copied.
+
+    Args:
+        parts: The content.
+        size: Bytes of each piece but the last.
+        lead: The first piece is longer by so many.
+    """
     piece: list[memoryview] = []
-    room = size
+    room = size + lead
     for part in parts:
         rest = memoryview(part).cast("B")
         while rest.nbytes:

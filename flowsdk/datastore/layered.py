@@ -40,10 +40,17 @@ class LayeredStorage(Storage):
         except KeyNotFound:
             return self._lower.view(key, seen)
 
-    def write(self, key: str, parts: Sequence[Buffer], *, if_absent: bool = False) -> bool:
+    def write(
+        self,
+        key: str,
+        parts: Sequence[Buffer],
+        *,
+        if_absent: bool = False,
+        known: Sequence[bytes] = (),
+    ) -> bool:
         if if_absent and self._lower.exists(key):
             return False
-        return self._upper.write(key, parts, if_absent=if_absent)
+        return self._upper.write(key, parts, if_absent=if_absent, known=known)
 
     def delete(self, keys: Sequence[str]) -> None:
         self._upper.delete(keys)

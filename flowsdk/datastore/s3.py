@@ -87,13 +87,21 @@ class S3Storage(Storage):
             lead=seen.lead if seen else 0,
         ).data
 
-    def write(self, key: str, parts: Sequence[Buffer], *, if_absent: bool = False) -> bool:
+    def write(
+        self,
+        key: str,
+        parts: Sequence[Buffer],
+        *,
+        if_absent: bool = False,
+        known: Sequence[bytes] = (),
+    ) -> bool:
         kind = _CONTENT_TYPES.get(key.rpartition(".")[2])
         return self.transfers.put(
             self.bucket,
             self._prefix + key,
             parts,
             if_absent=if_absent,
+            known=known,
             described={"ContentType": kind} if kind else None,
         )
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 
 from flowsdk.datastore import compression
 from flowsdk.datastore.compression import Packed
-from flowsdk.datastore.hashing import PIECE, THREADS, piece_digest, threads_for, tree_digest
+from flowsdk.datastore.hashing import PIECE, THREADS, Digests, piece_digest, threads_for
 from flowsdk.datastore.storage import Buffer
 
 #: From so many pieces on threads pay.
@@ -23,12 +23,12 @@ class Spooled:
 
     Attributes:
         parts: It, to be concatenated; empty if it is ``packed``.
-        digest: Names it; empty if that is still to be found out, as of small contents.
+        digests: Of it; None if they are still to be found out, as of small contents.
         packed: It compressed.
     """
 
     parts: Sequence[Buffer] = field(repr=False)
-    digest: str = ""
+    digests: Digests | None = None
     packed: Packed | None = None
 
 
@@ -101,10 +101,10 @@ class Spool:
             self._seal()
         first = _hashed([memoryview(lead), self._kept[0]], self._packs)
         done = [first, *(job.result() for job in self._jobs)]
-        digest = tree_digest(digest for digest, _ in done)
+        digests = Digests.of_pieces(digest for digest, _ in done)
         if self._packs:
-            return Spooled([], digest, Packed(self.size, [frame for _, frame in done]))
-        return Spooled(parts, digest)
+            return Spooled([], digests, Packed(self.size, [frame for _, frame in done]))
+        return Spooled(parts, digests)
 
     def _shrinks_with(self, rest: Sequence[Buffer]) -> bool:
         """Where most of a content does not shrink it is stored as it is, so that it can be mapped."""

@@ -82,13 +82,22 @@ class Storage(ABC):
         return memoryview(bytearray(self.read(key)))
 
     @abstractmethod
-    def write(self, key: str, parts: Sequence[Buffer], *, if_absent: bool = False) -> bool:
+    def write(
+        self,
+        key: str,
+        parts: Sequence[Buffer],
+        *,
+        if_absent: bool = False,
+        known: Sequence[bytes] = (),
+    ) -> bool:
         """Store the concatenation of ``parts``.
 
         Args:
             key: Where.
             parts: The content, written in order without being joined where that saves a copy.
             if_absent: Leave an object that is already there as it is.
+            known: SHA-256 of each piece of what follows the first of ``parts``, if the caller has them:
+                a storage that sends them need not hash again.
 
         Returns:
             Whether this call's content is now there; False only with ``if_absent``.

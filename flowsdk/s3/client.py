@@ -14,6 +14,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, TypeAlias, TypeVar
 
+from flowsdk.datastore.memory import in_memory
 from flowsdk.datastore.s3 import make_client
 from flowsdk.exception import (
     DatastoreError,
@@ -29,7 +30,7 @@ from flowsdk.s3.objects import USER_METADATA, S3GetObject, S3Object, S3PutObject
 from flowsdk.s3.places import run_root
 from flowsdk.s3.progress import Progress
 from flowsdk.s3.stream import open_stream
-from flowsdk.s3.transfers import Transfers, in_memory
+from flowsdk.s3.transfers import Transfers
 
 T = TypeVar("T")
 Asked: TypeAlias = "str | S3GetObject"

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import base64
 import hashlib
-import mmap
 import random
 import time
 import zlib
@@ -14,6 +13,7 @@ from dataclasses import dataclass, field
 from typing import Any, TypeAlias
 
 from flowsdk.datastore import hashing
+from flowsdk.datastore.memory import in_memory
 from flowsdk.exception import DatastoreError
 from flowsdk.s3.errors import refused, translated
 from flowsdk.s3.lanes import Lanes
@@ -29,8 +29,6 @@ MULTIPART_FROM = 16 * 1024 * 1024
 _PAUSES = (0.05, 0.1, 0.3, 1.0, 3.0, 5.0, 10.0)
 #: How often an object may change while it is read, or an upload be lost.
 _STARTS = 4
-#: A buffer of this size is mapped: its pages are made while data comes in, not beforehand.
-_MAPPED_FROM = 1024 * 1024
 
 #: Makes room for so many bytes; called again if the object has changed meanwhile.
 Allocate = Callable[[int], memoryview]
@@ -135,6 +133,7 @@ class Transfers:
         parts: Sequence[Buffer],
         *,
         if_absent: bool = False,
+        known: Sequence[bytes] = (),
         described: Mapping[str, Any] | None = None,
         sent: Callable[[int], None] | None = None,
     ) -> bool:
@@ -145,6 +144,7 @@ class Transfers:
             key: Its key.
             parts: The content, to be concatenated; it must not change meanwhile.
             if_absent: Leave an object that is already there as it is.
+            known: SHA-256 of each piece of what follows the first of ``parts``, if the caller has them.
             described: ``ContentType``, ``Metadata`` and ``ServerSideEncryption``, as boto3 takes them.
             sent: Told of how many bytes have been sent, from the threads that did.
 
@@ -162,7 +162,7 @@ class Transfers:
             if size < MULTIPART_FROM:
                 return self._put_at_once(params, views, uri, if_absent)
             for _ in range(_STARTS):
-                upload = Upload(self, params, views, uri, sent)
+                upload = Upload(self, params, views, uri, sent, known)
                 done = upload.send(if_absent=if_absent)
                 if done is not None:
                     return done
@@ -356,17 +356,6 @@ class _Span:
         if found.partition("/")[0] != f"bytes {self._span}" or length != self._view.nbytes:
             raise Broken(f"found {length} bytes of {found}, expected bytes {self._span}")
         return self._view
-
-
-def in_memory(size: int) -> memoryview:
-    """Room in memory."""
-    if size < _MAPPED_FROM:
-        return memoryview(bytearray(size))
-    room = mmap.mmap(-1, size)
-    if hasattr(mmap, "MADV_HUGEPAGE"):
-        with suppress(OSError):  # a kernel without them
-            room.madvise(mmap.MADV_HUGEPAGE)
-    return memoryview(room)
 
 
 def _fits(data: memoryview, headers: Mapping[str, str]) -> bool:

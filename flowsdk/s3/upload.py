@@ -28,6 +28,7 @@ class Upload:
         views: The content.
         uri: The object, for errors.
         sent: Told of how many bytes have been sent.
+        known: SHA-256 of each piece of what follows the first of ``views``, or nothing.
     """
 
     def __init__(
@@ -37,6 +38,7 @@ class Upload:
         views: Sequence[memoryview],
         uri: str,
         sent: Callable[[int], None] | None,
+        known: Sequence[bytes],
     ) -> None:
         self._transfers = transfers
         self._params = params
@@ -44,6 +46,7 @@ class Upload:
         self._views = views
         self._uri = uri
         self._told = sent
+        self._known = known
         self._sent: dict[int, dict[str, Any]] = {}
 
     def send(self, *, if_absent: bool) -> bool | None:
@@ -77,12 +80,17 @@ class Upload:
         """Number and content of each part."""
         size = sum(view.nbytes for view in self._views)
         most = math.ceil(size / _MOST_PARTS / hashing.PIECE) * hashing.PIECE
-        return enumerate(hashing.in_pieces(self._views, most), 1)
+        if most > hashing.PIECE:
+            self._known = ()
+        lead = self._views[0].nbytes if self._known else 0
+        return enumerate(hashing.in_pieces(self._views, most, lead), 1)
 
     def _send_part(self, part: tuple[int, list[memoryview]]) -> int:
         number, views = part
         params = {**self._place, "PartNumber": number}
-        call = Call.carrying("UploadPart", params, views)
+        # The first part has more in it than the first piece.
+        digest = self._known[number - 1] if self._known and number > 1 else None
+        call = Call.carrying("UploadPart", params, views, digest)
         answer = self._transfers.persist(call, self._uri)
         if not answer.ok:
             raise refused(self._uri, answer)

@@ -82,10 +82,21 @@ class Call:
 
     @classmethod
     def carrying(
-        cls, operation: str, params: Mapping[str, Any], body: Sequence[memoryview]
+        cls,
+        operation: str,
+        params: Mapping[str, Any],
+        body: Sequence[memoryview],
+        digest: bytes | None = None,
     ) -> Call:
-        """A request with a body and its SHA-256, which S3 checks and keeps with the object."""
-        digest = piece_digest(body)
+        """A request with a body and its SHA-256, which S3 checks and keeps with the object.
+
+        Args:
+            operation: As botocore calls it.
+            params: As boto3 takes them, without the body.
+            body: To be concatenated.
+            digest: Its SHA-256, if the caller has it already.
+        """
+        digest = digest or piece_digest(body)
         checksum = base64.b64encode(digest).decode()
         return cls(operation, {**params, "ChecksumSHA256": checksum}, body, digest.hex())
 

@@ -9,7 +9,7 @@ from flowsdk.artifacts.in_place import is_in_place
 from flowsdk.artifacts.scope import Scope
 from flowsdk.artifacts.serializer import deserialize, serialize
 from flowsdk.datastore import FlowDatastore, open_storage
-from flowsdk.s3.transfers import in_memory
+from flowsdk.datastore.memory import in_memory
 from tests.s3_endpoint import Endpoint
 
 numpy = pytest.importorskip("numpy")
@@ -23,7 +23,7 @@ def store(tmp_path: Path) -> FlowDatastore:
 
 def mapped(store: FlowDatastore, value: object) -> memoryview:
     payload = serialize(value)
-    return store.blobs.get(store.blobs.put(payload.parts, payload.digest))
+    return store.blobs.get(payload.store(store.blobs))
 
 
 def big() -> dict[str, object]:
@@ -83,7 +83,7 @@ def test_a_mapped_artifact_is_not_hashed_again(
     empty = Scope(store.storage, store.blobs, {})
     scope = Scope(store.storage, store.blobs, empty.changed({"x": big()}, {}, "start/0/0"))
     loaded = {"x": scope.load("x")}
-    hashed = "flowsdk.artifacts.serializer.digest_of"
+    hashed = "flowsdk.artifacts.serializer.digests_of"
     with monkeypatch.context() as patch:
         patch.setattr(hashed, lambda _: pytest.fail("hashed"))
         assert scope.changed(loaded, loaded, "end/0/0") == scope.refs

@@ -137,7 +137,7 @@ def test_large_pickles_are_hashed_and_compressed_while_they_are_made(
 ) -> None:
     value = large(shrinks)
     payload = serialize(value)
-    assert payload.content.digest
+    assert payload.content.digests
     assert (payload.content.packed is not None) is shrinks
     blobs = BlobStore(FolderStorage(str(tmp_path)), "F")
     assert payload.store(blobs) == payload.digest

@@ -5,7 +5,7 @@ import random
 
 import pytest
 
-from flowsdk.datastore.hashing import PIECE, digest_of, in_pieces, tree_digest
+from flowsdk.datastore.hashing import PIECE, Digests, digest_of, digests_of, in_pieces
 
 
 @pytest.mark.parametrize("size", [0, 1, 3000, PIECE - 1, PIECE])
@@ -17,10 +17,11 @@ def test_up_to_one_piece_it_is_the_plain_digest(size: int) -> None:
 def test_beyond_it_is_that_of_the_pieces() -> None:
     content = random.Random(0).randbytes(2 * PIECE + 5)
     pieces = [content[:PIECE], content[PIECE : 2 * PIECE], content[2 * PIECE :]]
-    expected = tree_digest(hashlib.sha256(piece).digest() for piece in pieces)
-    assert digest_of([content]) == expected != hashlib.sha256(content).hexdigest()
+    expected = Digests.of_pieces(hashlib.sha256(piece).digest() for piece in pieces)
+    assert digests_of([content]) == expected
+    assert expected.name != hashlib.sha256(content).hexdigest()
     # However it is cut.
-    assert digest_of([content[:7], b"", memoryview(content)[7 : PIECE + 9], content[PIECE + 9 :]]) == expected  # fmt: skip
+    assert digest_of([content[:7], b"", memoryview(content)[7 : PIECE + 9], content[PIECE + 9 :]]) == expected.name  # fmt: skip
 
 
 def test_pieces_refer_to_the_content() -> None:

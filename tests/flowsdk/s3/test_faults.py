@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import random
+from collections.abc import Sequence
 from typing import Any
 
 import pytest
 
 from flowsdk.datastore import keys, open_storage
-from flowsdk.datastore.blobs import BlobStore
-from flowsdk.datastore.hashing import digest_of
+from flowsdk.datastore.blobs import HEADER, BlobStore
+from flowsdk.datastore.hashing import Digests, digests_of, piece_digest
 from flowsdk.exception import DatastoreError, KeyNotFound
 from tests.flowsdk.s3.conftest import PIECE
 from tests.s3_endpoint import Endpoint, Faults
@@ -28,23 +29,23 @@ def test_no_fault_makes_or_gives_a_corrupt_artifact(
     faults = endpoint.faults = Faults(seed, 0.0)
     for trial in range(TRIALS):
         content = numbers.randbytes(numbers.randrange(PIECE * 6))
-        digest = digest_of([content])
+        digests = digests_of([content])
         where = f"seed {seed}, trial {trial}"
         faults.rate = numbers.choice((0.1, 0.3, 0.6))
         try:
-            blobs.put([content[:99], content[99:]], digest, compress=False)
+            blobs.put([content[:99], content[99:]], digests, compress=False)
             stored += 1
             put = True
         except DatastoreError:
             put = False
         try:
-            assert blobs.get(digest) == content, where
+            assert blobs.get(digests.name) == content, where
             read += 1
         except DatastoreError:
             pass
         faults.rate = 0.0
         try:
-            assert blobs.get(digest) == content, where
+            assert blobs.get(digests.name) == content, where
         except KeyNotFound:
             assert not put, where
     assert stored > TRIALS * 0.8
@@ -81,3 +82,25 @@ def test_an_upload_that_fails_is_called_off(endpoint: Endpoint, client: Any) -> 
     assert parts
     assert not endpoint.uploads
     assert not storage.exists("k")
+
+
+@pytest.mark.usefixtures("small_pieces")
+def test_what_was_hashed_to_be_named_is_not_hashed_to_be_sent(
+    endpoint: Endpoint, client: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert endpoint.verify
+    hashed = []
+
+    def digest(body: Sequence[memoryview]) -> bytes:
+        hashed.append(sum(part.nbytes for part in body))
+        return piece_digest(body)
+
+    monkeypatch.setattr("flowsdk.s3.wire.piece_digest", digest)
+    blobs = BlobStore(open_storage("s3://flows/pre", client), "F")
+    content = random.Random(0).randbytes(PIECE * 5 + 7)
+    assert blobs.get(blobs.put([content[:99], content[99:]], compress=False)) == content
+    assert hashed == [HEADER.size + PIECE]  # the first part has the header in it
+    # What is no more as it was when it was hashed is not stored.
+    with pytest.raises(DatastoreError):
+        blobs.put([content[::-1]], Digests("0" * 64, digests_of([content]).pieces), compress=False)
+    assert list(endpoint.buckets["flows"]) == [f"pre/{keys.blob('F', digests_of([content]).name)}"]
