@@ -1,7 +1,9 @@
 """What large artifacts cost beside Metaflow: time, processor time and memory of a run of two steps.
 
 The flows are `benchmarks/flows/big_array.py` and `many_rows.py`; see `bench_run.py`, with which this
-shares how flows are prepared. Memory is the highest resident set of any process of the run.
+shares how flows are prepared. Memory is the highest resident set of any process of the run. Before each run
+as much memory as it takes is touched and freed again: a virtual machine may get its memory only when that
+is first used, which takes a second for each gigabyte, and not from whoever runs next.
 """
 
 from __future__ import annotations
@@ -21,6 +23,8 @@ from pathlib import Path
 import bench_run
 
 CASES = ("big_array.py", "many_rows.py")
+#: Bytes: the rows, twice, and what is written of them.
+_TOUCHED = 6 * 1024**3
 
 
 @dataclass(frozen=True)
@@ -38,8 +42,21 @@ class Cost:
     peak_mib: float
 
 
+def touch_memory() -> None:
+    """Use as much as a run takes, in a process that ends."""
+    program = """if True:
+        import mmap, sys
+        room = mmap.mmap(-1, int(sys.argv[1]), flags=mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS)
+        for at in range(0, len(room), mmap.PAGESIZE):
+            room[at] = 1
+        """
+    free = os.sysconf("SC_AVPHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
+    subprocess.run([sys.executable, "-c", program, str(min(_TOUCHED, free // 2))], check=True)
+
+
 def run(python: Path, folder: Path, name: str) -> Cost:
     """Run a flow and watch its processes."""
+    touch_memory()
     before, started = os.times(), time.perf_counter()
     argv = [python, name, "run"]
     process = subprocess.Popen(

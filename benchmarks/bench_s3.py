@@ -20,7 +20,8 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -77,28 +78,35 @@ def measure(case: str, rounds: int) -> None:
 
 
 def _one(subject: str, case: str) -> dict[str, tuple[float, float]]:
-    script = [str(ROOT / "tests" / "s3_endpoint.py"), "--port", "0"]
-    with subprocess.Popen([sys.executable, *script], stdout=subprocess.PIPE, text=True) as server:
-        try:
-            assert server.stdout
-            url = server.stdout.readline().strip()
-            python = sys.executable if subject in ("ours", "boto3") else str(RIVALS / "python")
-            done = subprocess.run(
-                [python, __file__, "--act", subject, case],
-                env={**os.environ, **_environment(url)},
-                capture_output=True,
-                text=True,
-                check=False,
-            )
-        finally:
-            server.kill()
+    with endpoint() as url:
+        python = sys.executable if subject in ("ours", "boto3") else str(RIVALS / "python")
+        done = subprocess.run(
+            [python, __file__, "--act", subject, case],
+            env={**os.environ, **environment(url)},
+            capture_output=True,
+            text=True,
+            check=False,
+        )
     if done.returncode:
         raise SystemExit(f"{subject}, {case}:\n{done.stderr}")
     rows = (line.split() for line in done.stdout.splitlines())
     return {row[0]: (float(row[1]), float(row[2])) for row in rows if row[0] in ("put", "get")}
 
 
-def _environment(url: str) -> dict[str, str]:
+@contextmanager
+def endpoint() -> Iterator[str]:
+    """The URL of a new, empty S3, for a while."""
+    script = [str(ROOT / "tests" / "s3_endpoint.py"), "--port", "0"]
+    with subprocess.Popen([sys.executable, *script], stdout=subprocess.PIPE, text=True) as server:
+        try:
+            assert server.stdout
+            yield server.stdout.readline().strip()
+        finally:
+            server.kill()
+
+
+def environment(url: str) -> dict[str, str]:
+    """In which every client finds that S3."""
     return {
         "AWS_ENDPOINT_URL": url,
         "METAFLOW_S3_ENDPOINT_URL": url,
@@ -121,11 +129,18 @@ def _is_installed(subject: str) -> bool:
     )
 
 
-def act(subject: str, case: str) -> dict[str, tuple[float, float]]:
-    """Put and get; wall and CPU seconds of each."""
+def make_bucket(url: str) -> None:
+    """Make the bucket that all use."""
     import boto3
 
-    boto3.client("s3").create_bucket(Bucket=BUCKET)
+    names = {"aws_access_key_id": "bench", "aws_secret_access_key": "bench"}
+    client = boto3.client("s3", endpoint_url=url, region_name="us-east-1", **names)
+    client.create_bucket(Bucket=BUCKET)
+
+
+def act(subject: str, case: str) -> dict[str, tuple[float, float]]:
+    """Put and get; wall and CPU seconds of each."""
+    make_bucket(os.environ["AWS_ENDPOINT_URL"])
     count, size = CASES[case]
     folder = Path(tempfile.mkdtemp(dir=MEMORY if MEMORY.is_dir() else None))
     try:
