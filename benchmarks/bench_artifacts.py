@@ -16,7 +16,6 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -68,7 +67,7 @@ def run(python: Path, folder: Path, name: str) -> Cost:
     )
     peak_kib = 0
     while process.poll() is None:
-        peak_kib = max([peak_kib, *map(_peak_kib, _tree(process.pid))])
+        peak_kib = max([peak_kib, *map(_peak_kib, bench_run.tree(process.pid))])
         time.sleep(0.02)
     wall, after = time.perf_counter() - started, os.times()
     told = process.communicate()[1]
@@ -77,17 +76,6 @@ def run(python: Path, folder: Path, name: str) -> Cost:
     cpu = after.children_user - before.children_user
     cpu += after.children_system - before.children_system
     return Cost(wall, cpu, peak_kib / 1024)
-
-
-def _tree(pid: int) -> Iterator[int]:
-    yield pid
-    for children in Path(f"/proc/{pid}/task").glob("*/children"):
-        try:
-            found = children.read_text().split()
-        except OSError:  # it has ended
-            continue
-        for child in found:
-            yield from _tree(int(child))
 
 
 def _peak_kib(pid: int) -> int:
