@@ -49,7 +49,8 @@ def touch_memory() -> None:
         for at in range(0, len(room), mmap.PAGESIZE):
             room[at] = 1
         """
-    free = os.sysconf("SC_AVPHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
+    words = Path("/proc/meminfo").read_text("ascii").split()
+    free = int(words[words.index("MemAvailable:") + 1]) * 1024
     subprocess.run([sys.executable, "-c", program, str(min(_TOUCHED, free // 2))], check=True)
 
 
@@ -101,8 +102,7 @@ def main() -> int:
             for name in CASES:
                 for sdk, python in subjects.items():
                     costs.setdefault((name, sdk), []).append(run(python, work / sdk, name))
-                    for store in (".flowsdk", ".metaflow"):
-                        shutil.rmtree(work / sdk / store, ignore_errors=True)
+                    bench_run.remove_stores(work / sdk)
     finally:
         shutil.rmtree(work, ignore_errors=True)
 

@@ -1,9 +1,10 @@
 """A join that reads one small artifact of each of its inputs from S3, beside Metaflow.
 
-The flow, `benchmarks/flows/join.py`, runs once with each; then its join is run again and again, from the
-command to its end: ours with `spin join`, Metaflow's with the command that its own scheduler gives (its
-`spin` finds no inputs in S3). All talk to tests/s3_endpoint.py over loopback. Metaflow reads the inputs one
-after the other, with a process for each, so it gets fewer of them by default.
+The flow is `benchmarks/flows/join.py`. Ours is run each time, and what its join takes is read from its log.
+Of Metaflow's the join alone is run again, with the command that its own scheduler gives, which takes as long
+as the log of its run says. Both read from S3 and store their result there. All talk to
+tests/s3_endpoint.py over loopback. Metaflow reads the inputs one after the other, with a process for
+each, so it gets fewer of them by default.
 """
 
 from __future__ import annotations
@@ -17,42 +18,59 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from datetime import datetime
 from pathlib import Path
 
 import bench_run
 import bench_s3
 
 FLOW = "join.py"
-#: How many tasks run at once, before the join.
-WORKERS = ["--max-workers", "2"]
+_WHEN = r"^([0-9-]+ [0-9:.]+) \[.*/join/.*\] "
 
 
-def flowsdk_join(python: Path, folder: Path, env: Mapping[str, str]) -> list[str]:
-    """Run the flow; the command that runs its join again."""
-    flow = [str(python), FLOW, "--datastore-root", f"s3://{bench_s3.BUCKET}/flowsdk"]
-    _run([*flow, "run", *WORKERS], folder, env)
-    return [*flow, "spin", "join"]
+def ours(python: Path, inputs: int, folder: Path, env: Mapping[str, str]) -> Callable[[], float]:
+    """Runs the flow; seconds that its join took."""
+    root = f"s3://{bench_s3.BUCKET}/flowsdk"
+    command = [str(python), FLOW, "--datastore-root", root, "run", *_options(inputs)]
+
+    def measure() -> float:
+        told = _run(command, folder, env)
+        begun = re.search(_WHEN + "Task is starting", told, re.MULTILINE)
+        ended = re.search(_WHEN + "Task finished", told, re.MULTILINE)
+        assert begun, told
+        assert ended, told
+        between = datetime.fromisoformat(ended[1]) - datetime.fromisoformat(begun[1])
+        return between.total_seconds()
+
+    return measure
 
 
-def metaflow_join(python: Path, folder: Path, env: Mapping[str, str]) -> list[str]:
-    """Run the flow; the command that runs its join again."""
+def metaflow(
+    python: Path, inputs: int, folder: Path, env: Mapping[str, str]
+) -> Callable[[], float]:
+    """Has run the flow; seconds that its join takes, run as another task."""
     told = _run(
-        [str(python), FLOW, "--datastore", "s3", "run", *WORKERS],
+        [str(python), FLOW, "--datastore", "s3", "run", *_options(inputs)],
         folder,
         {**env, "METAFLOW_DEBUG_SUBCOMMAND": "1"},
     )
     found = re.search(r"^debug\[subcommand [^]]*]: (.* step join .*)$", told, re.MULTILINE)
     assert found, told
-    return shlex.split(found[1])
+    command = shlex.split(found[1])
+    task = command.index("--task-id") + 1
+
+    def measure() -> float:
+        command[task] = str(time.time_ns())
+        started = time.perf_counter()
+        _run(command, folder, env)
+        return time.perf_counter() - started
+
+    return measure
 
 
-def again(command: list[str], number: int) -> list[str]:
-    """The command with another task where it names one."""
-    if "--task-id" not in command:
-        return command
-    at = command.index("--task-id") + 1
-    return [*command[:at], str(1_000_000 + number), *command[at + 1 :]]
+def _options(inputs: int) -> list[str]:
+    return ["--max-workers", "2", "--max-num-splits", str(inputs)]
 
 
 def _run(command: list[str], folder: Path, env: Mapping[str, str]) -> str:
@@ -70,14 +88,12 @@ def main() -> int:
     parser.add_argument("--rounds", type=int, default=5)
     options = parser.parse_args()
     inputs = {"flowsdk": options.inputs, "metaflow": options.rival_inputs}
-    compared = bench_run.subjects()
     work = Path(tempfile.mkdtemp(prefix="bench-join-"))
-    taken: dict[str, list[float]] = {sdk: [] for sdk in compared}
+    measures: dict[str, Callable[[], float]] = {}
     try:
         with bench_s3.endpoint() as url:
             bench_s3.make_bucket(url)
-            joins = {}
-            for sdk, python in compared.items():
+            for sdk, python in bench_run.subjects().items():
                 bench_run.prepare(work / sdk, sdk, [FLOW])
                 env = {
                     **bench_run.environment(work / sdk),
@@ -85,23 +101,29 @@ def main() -> int:
                     "INPUTS": str(inputs[sdk]),
                     "METAFLOW_DATASTORE_SYSROOT_S3": f"s3://{bench_s3.BUCKET}/metaflow",
                 }
-                prepare = {"flowsdk": flowsdk_join, "metaflow": metaflow_join}[sdk]
-                joins[sdk] = (prepare(python, work / sdk, env), env)
-            for number in range(options.rounds):
-                for sdk, (command, env) in joins.items():
-                    started = time.perf_counter()
-                    _run(again(command, number), work / sdk, env)
-                    taken[sdk].append(time.perf_counter() - started)
+                prepare = {"flowsdk": ours, "metaflow": metaflow}[sdk]
+                measures[sdk] = prepare(python, inputs[sdk], work / sdk, env)
+            rounds = [
+                {sdk: measure() for sdk, measure in measures.items()} for _ in range(options.rounds)
+            ]
     finally:
         shutil.rmtree(work, ignore_errors=True)
 
-    print(f"{'library':10} {'inputs':>7} {'median':>9} {'range':>19} {'ratio':>8}")
-    own = statistics.median(taken["flowsdk"])
-    for sdk, walls in taken.items():
+    print(
+        f"{'library':10} {'inputs':>7} {'median':>9} {'range':>19} {'an input':>10} "
+        f"{'ratio':>8} {'an input':>9}"
+    )
+    own = statistics.median(taken["flowsdk"] for taken in rounds)
+    for sdk in measures:
+        walls = [taken[sdk] for taken in rounds]
         median = statistics.median(walls)
         spread = f"{min(walls):.2f} – {max(walls):.2f} s"
-        ratio = "" if sdk == "flowsdk" else f"{own / median:.3f}"
-        print(f"{sdk:10} {inputs[sdk]:7} {median:7.2f} s {spread:>19} {ratio:>8}")
+        each = own / inputs["flowsdk"] / (median / inputs[sdk])
+        ratios = ("", "") if sdk == "flowsdk" else (f"{own / median:.3f}", f"{each:.4f}")
+        print(
+            f"{sdk:10} {inputs[sdk]:7} {median:7.2f} s {spread:>19} "
+            f"{median / inputs[sdk] * 1000:7.1f} ms {ratios[0]:>8} {ratios[1]:>9}"
+        )
     print(f"ratio: flowsdk / the other, as they are; {options.rounds} interleaved rounds, median")
     return 0
 

@@ -2,7 +2,7 @@
 
 The flows in `benchmarks/flows` import from `SDK`, which is replaced by each library's name. Metaflow
 comes from `.bench-venv`, which `make bench` builds; without it only flowsdk is measured. Memory is that of
-the whole tree of processes at its highest, what several of them share counted once (PSS, ten times a second).
+the whole tree of processes at its highest, what several of them share counted once (PSS, every 20 ms).
 """
 
 from __future__ import annotations
@@ -108,15 +108,24 @@ def environment(folder: Path) -> dict[str, str]:
     }
 
 
+def remove_stores(folder: Path) -> None:
+    """Remove what either library has stored."""
+    for store in (".flowsdk", ".metaflow"):
+        shutil.rmtree(folder / store, ignore_errors=True)
+
+
 def tree(pid: int) -> Iterator[int]:
     """A process and all below it."""
     yield pid
-    found: list[str] = []
+    threads: list[Path] = []
     with suppress(OSError):  # it has ended
-        for children in Path(f"/proc/{pid}/task").glob("*/children"):
-            found += children.read_text().split()
-    for child in found:
-        yield from tree(int(child))
+        threads = list(Path(f"/proc/{pid}/task").iterdir())
+    for thread in threads:
+        found: list[str] = []
+        with suppress(OSError):
+            found = (thread / "children").read_text().split()
+        for child in found:
+            yield from tree(int(child))
 
 
 def _share_kib(pid: int) -> int:
@@ -139,15 +148,19 @@ def run(python: Path, folder: Path, case: Case) -> Cost:
     peaks, ended = [0], threading.Event()
 
     def watch() -> None:
-        while not ended.wait(0.1):
+        while not ended.wait(0.02):
             peaks.append(sum(map(_share_kib, tree(process.pid))))
 
-    watcher = threading.Thread(target=watch)
+    watcher = threading.Thread(target=watch, daemon=True)
     watcher.start()
-    failed = process.wait()
-    wall = time.perf_counter() - started
-    ended.set()
-    watcher.join()
+    try:
+        failed = process.wait()
+    finally:
+        wall = time.perf_counter() - started
+        process.kill()
+        ended.set()
+        watcher.join()
+    remove_stores(folder)
     if failed:
         raise SystemExit(log.read_text("utf-8", "replace"))
     return Cost(wall, max(peaks) / 1024)

@@ -3,7 +3,8 @@
 `large` is an artifact of 500 MB through the datastore, digests and all, beside raw bytes by boto3 (tuned),
 obstore and s5cmd; `small` and `medium` are a thousand objects of 1 KiB and a hundred of 16 MiB with
 put_many and get_many of `S3`, beside Metaflow's client and s5cmd. Rounds are interleaved. All talk to
-tests/s3_endpoint.py over loopback, which takes cores, too: ratios count, and only on the same machine.
+tests/s3_endpoint.py over loopback, which takes cores, too: ratios count, and only on the same machine. It
+does not verify what it is sent.
 s5cmd is a program and reads and writes files, here in memory; its time is that of its process. The others
 are timed from the call to its end, clients made and warm. Seconds of CPU are of the client and its children.
 """
@@ -134,6 +135,7 @@ def make_bucket(url: str) -> None:
     import boto3
 
     names = {"aws_access_key_id": "bench", "aws_secret_access_key": "bench"}
+    os.environ["NO_PROXY"] = "127.0.0.1"
     client = boto3.client("s3", endpoint_url=url, region_name="us-east-1", **names)
     client.create_bucket(Bucket=BUCKET)
 

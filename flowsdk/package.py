@@ -26,7 +26,7 @@ _SKIPPED_FOLDERS = {"__pycache__", ".git", ".venv", "node_modules"}
 #: What tells that code starts flows of its own.
 _STARTS_FLOWS = (
     *(b"Runner", b"Deploye", b"inspect_spin", b"flowsdk.cli"),  # Deployer and DeployedFlow
-    *(b"subprocess", b"popen", b"os.exec", b"os.spawn", b"system("),
+    *(b"subprocess", b"popen", b"os.exec", b"os.spawn", b"system(", b"import system"),
 )
 #: Folders of flowsdk that only those jobs are given whose own files name one of the words.
 _ON_DEMAND = {

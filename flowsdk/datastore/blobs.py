@@ -75,11 +75,13 @@ class BlobStore:
         codec: int,
         size: int,
         parts: Sequence[Buffer],
-        known: Sequence[bytes] = (),
+        piece_digests: Sequence[bytes] = (),
     ) -> None:
         key = keys.blob(self._flow, digest)
         header = HEADER.pack(MAGIC, codec, PIECES, size)
-        if not self._storage.write(key, [header, *parts], if_absent=True, known=known):
+        if not self._storage.write(
+            key, [header, *parts], if_absent=True, piece_digests=piece_digests
+        ):
             self._storage.freshen(key)
 
     def get(self, digest: str) -> memoryview:

@@ -71,7 +71,7 @@ class FolderStorage(Storage):
         parts: Sequence[Buffer],
         *,
         if_absent: bool = False,
-        known: Sequence[bytes] = (),  # noqa: ARG002  # hashes nothing
+        piece_digests: Sequence[bytes] = (),  # noqa: ARG002  # hashes nothing
     ) -> bool:
         path = self._folder / key
         if if_absent and path.exists():

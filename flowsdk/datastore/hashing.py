@@ -35,8 +35,10 @@ class Digests(NamedTuple):
 
     @classmethod
     def of_pieces(cls, pieces: Iterable[bytes]) -> Digests:
-        """Of a content of several pieces, from the SHA-256 of each, in order."""
+        """From the SHA-256 of each piece, in order."""
         digests = tuple(pieces)
+        if len(digests) == 1:
+            return cls(digests[0].hex())
         return cls(hashlib.sha256(_TREE + b"".join(digests)).hexdigest(), digests)
 
 
@@ -84,10 +86,9 @@ class PieceDigests:
 
     def digest(self) -> str | None:
         """As :func:`digest_of` once all pieces were added; None if there was none."""
-        digests = [self._digests[at] for at in sorted(self._digests)]
-        if len(digests) < 2:
-            return digests[0].hex() if digests else None
-        return Digests.of_pieces(digests).name
+        if not self._digests:
+            return None
+        return Digests.of_pieces(self._digests[at] for at in sorted(self._digests)).name
 
 
 def in_pieces(parts: Iterable[Buffer], size: int, lead: int = 0) -> Iterator[list[memoryview]]:

@@ -46,11 +46,11 @@ class LayeredStorage(Storage):
         parts: Sequence[Buffer],
         *,
         if_absent: bool = False,
-        known: Sequence[bytes] = (),
+        piece_digests: Sequence[bytes] = (),
     ) -> bool:
         if if_absent and self._lower.exists(key):
             return False
-        return self._upper.write(key, parts, if_absent=if_absent, known=known)
+        return self._upper.write(key, parts, if_absent=if_absent, piece_digests=piece_digests)
 
     def delete(self, keys: Sequence[str]) -> None:
         self._upper.delete(keys)

@@ -93,7 +93,7 @@ class S3Storage(Storage):
         parts: Sequence[Buffer],
         *,
         if_absent: bool = False,
-        known: Sequence[bytes] = (),
+        piece_digests: Sequence[bytes] = (),
     ) -> bool:
         kind = _CONTENT_TYPES.get(key.rpartition(".")[2])
         return self.transfers.put(
@@ -101,7 +101,7 @@ class S3Storage(Storage):
             self._prefix + key,
             parts,
             if_absent=if_absent,
-            known=known,
+            piece_digests=piece_digests,
             described={"ContentType": kind} if kind else None,
         )
 

@@ -11,6 +11,8 @@ if TYPE_CHECKING:
 
 #: What S3 calls it when there is no such object.
 MISSING = frozenset({"NoSuchKey", "404", "NotFound"})
+#: What it says when a body is not what its checksum says.
+_OTHER_BYTES = frozenset({"BadDigest", "XAmzContentSHA256Mismatch"})
 
 
 class translated:  # noqa: N801  # reads as the verb it is: `with translated(uri):`
@@ -44,6 +46,12 @@ class translated:  # noqa: N801  # reads as the verb it is: `with translated(uri
                 return True
             if code in MISSING:
                 raise KeyNotFound(f"No object {self._uri}.") from error
+            if code in _OTHER_BYTES:
+                raise DatastoreError(
+                    f"{self._uri}: S3 received other bytes than were hashed ({code}). Something has "
+                    f"changed the value while it was stored, such as a thread that the step has started: "
+                    f"let it end before the step does, or assign a copy."
+                ) from error
         if isinstance(error, (ClientError, BotoCoreError)):
             raise DatastoreError(f"S3 request on {self._uri} failed: {error}") from error
         return False

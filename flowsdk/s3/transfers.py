@@ -133,7 +133,7 @@ class Transfers:
         parts: Sequence[Buffer],
         *,
         if_absent: bool = False,
-        known: Sequence[bytes] = (),
+        piece_digests: Sequence[bytes] = (),
         described: Mapping[str, Any] | None = None,
         sent: Callable[[int], None] | None = None,
     ) -> bool:
@@ -144,7 +144,7 @@ class Transfers:
             key: Its key.
             parts: The content, to be concatenated; it must not change meanwhile.
             if_absent: Leave an object that is already there as it is.
-            known: SHA-256 of each piece of what follows the first of ``parts``, if the caller has them.
+            piece_digests: SHA-256 of each piece (``hashing.PIECE``) of what follows the first of ``parts``, if the caller has them.
             described: ``ContentType``, ``Metadata`` and ``ServerSideEncryption``, as boto3 takes them.
             sent: Told of how many bytes have been sent, from the threads that did.
 
@@ -162,7 +162,7 @@ class Transfers:
             if size < MULTIPART_FROM:
                 return self._put_at_once(params, views, uri, if_absent)
             for _ in range(_STARTS):
-                upload = Upload(self, params, views, uri, sent, known)
+                upload = Upload(self, params, views, uri, sent, piece_digests)
                 done = upload.send(if_absent=if_absent)
                 if done is not None:
                     return done

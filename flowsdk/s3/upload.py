@@ -28,7 +28,7 @@ class Upload:
         views: The content.
         uri: The object, for errors.
         sent: Told of how many bytes have been sent.
-        known: SHA-256 of each piece of what follows the first of ``views``, or nothing.
+        piece_digests: SHA-256 of each piece (``hashing.PIECE``) of what follows the first of ``views``, or nothing.
     """
 
     def __init__(
@@ -38,7 +38,7 @@ class Upload:
         views: Sequence[memoryview],
         uri: str,
         sent: Callable[[int], None] | None,
-        known: Sequence[bytes],
+        piece_digests: Sequence[bytes],
     ) -> None:
         self._transfers = transfers
         self._params = params
@@ -46,7 +46,7 @@ class Upload:
         self._views = views
         self._uri = uri
         self._told = sent
-        self._known = known
+        self._digests = piece_digests
         self._sent: dict[int, dict[str, Any]] = {}
 
     def send(self, *, if_absent: bool) -> bool | None:
@@ -81,15 +81,15 @@ class Upload:
         size = sum(view.nbytes for view in self._views)
         most = math.ceil(size / _MOST_PARTS / hashing.PIECE) * hashing.PIECE
         if most > hashing.PIECE:
-            self._known = ()
-        lead = self._views[0].nbytes if self._known else 0
+            self._digests = ()
+        lead = self._views[0].nbytes if self._digests else 0
         return enumerate(hashing.in_pieces(self._views, most, lead), 1)
 
     def _send_part(self, part: tuple[int, list[memoryview]]) -> int:
         number, views = part
         params = {**self._place, "PartNumber": number}
-        # The first part has more in it than the first piece.
-        digest = self._known[number - 1] if self._known and number > 1 else None
+        # The first part has more in it than the first piece; S3 does not ask for parts of one size.
+        digest = self._digests[number - 1] if self._digests and number > 1 else None
         call = Call.carrying("UploadPart", params, views, digest)
         answer = self._transfers.persist(call, self._uri)
         if not answer.ok:

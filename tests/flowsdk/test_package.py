@@ -119,6 +119,7 @@ def test_a_one_file_flow_stays_small(tmp_path: Path) -> None:
         ("import subprocess", {"aws_batch", "cli", "lint"}),
         ("from os import popen", {"aws_batch", "cli", "lint"}),
         ("import os\nos.system('true')", {"aws_batch", "cli", "lint"}),
+        ("from os import system as sh", {"aws_batch", "cli", "lint"}),
         ("# a system of equations", set()),
         ("from flowsdk import Runner", {"aws_batch", "cli", "lint", "runner"}),
         ("from flowsdk import Deployer", {"aws_batch", "cli", "lint", "runner", "deployer"}),

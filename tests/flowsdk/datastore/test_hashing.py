@@ -28,6 +28,8 @@ def test_pieces_refer_to_the_content() -> None:
     array = memoryview(bytearray(96)).cast("d")
     pieces = list(in_pieces([b"abc", array, b"defgh"], 50))
     assert [sum(part.nbytes for part in piece) for piece in pieces] == [50, 50, 4]
+    led = in_pieces([b"abc", array, b"defgh"], 50, lead=3)
+    assert [sum(part.nbytes for part in piece) for piece in led] == [53, 50, 1]
     assert (
         b"".join(part.tobytes() for piece in pieces for part in piece)
         == b"abc" + bytes(96) + b"defgh"

@@ -14,7 +14,16 @@ def test_it_is_zero_and_belongs_to_one_process(size: int) -> None:
     assert not any(room)
     child = os.fork()
     if not child:
-        room[:] = b"x" * size
-        os._exit(0)
+        try:
+            room[:] = b"x" * size
+            os._exit(0)
+        finally:
+            os._exit(1)
     assert os.waitpid(child, 0)[1] == 0
     assert not any(room)
+
+
+@pytest.mark.parametrize("size", [1 << 50, 1 << 63])
+def test_too_much_is_a_memory_error(size: int) -> None:
+    with pytest.raises(MemoryError, match=str(size)):
+        in_memory(size)

@@ -100,7 +100,19 @@ def test_what_was_hashed_to_be_named_is_not_hashed_to_be_sent(
     content = random.Random(0).randbytes(PIECE * 5 + 7)
     assert blobs.get(blobs.put([content[:99], content[99:]], compress=False)) == content
     assert hashed == [HEADER.size + PIECE]  # the first part has the header in it
-    # What is no more as it was when it was hashed is not stored.
-    with pytest.raises(DatastoreError):
+    # What has changed in one of the other parts since it was hashed is not stored.
+    with pytest.raises(DatastoreError, match="changed the value while it was stored"):
         blobs.put([content[::-1]], Digests("0" * 64, digests_of([content]).pieces), compress=False)
     assert list(endpoint.buckets["flows"]) == [f"pre/{keys.blob('F', digests_of([content]).name)}"]
+
+
+@pytest.mark.usefixtures("small_pieces")
+def test_very_large_objects_have_larger_parts(
+    endpoint: Endpoint, client: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("flowsdk.s3.upload._MOST_PARTS", 3)
+    blobs = BlobStore(open_storage("s3://flows/pre", client), "F")
+    content = random.Random(0).randbytes(PIECE * 5 + 7)
+    assert blobs.get(blobs.put([content], compress=False)) == content
+    (stored,) = endpoint.buckets["flows"].values()
+    assert [piece.nbytes for piece in stored.pieces] == [2 * PIECE, 2 * PIECE, PIECE + 7 + HEADER.size]  # fmt: skip
