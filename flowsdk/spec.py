@@ -33,7 +33,7 @@ def flow_class(flow: str) -> str:
     return flow.rpartition(".")[2]
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class TaskRef:
     """One attempt of one task of the run at hand.
 
@@ -85,7 +85,7 @@ class ArtifactRef:
     preview: str | None = None
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class ForeachFrame:
     """One level of foreach that a task is in.
 

@@ -7,6 +7,7 @@ import mmap
 import os
 import stat
 from collections.abc import Iterator, Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import IO, TYPE_CHECKING
 from urllib.parse import unquote, urlsplit
@@ -40,9 +41,13 @@ class FolderStorage(Storage):
         self._folder = Path(path).expanduser().absolute()
         self.root = str(self._folder)
 
+    def _path(self, key: str) -> str:
+        # A Path would keep the names of all the folders that it was ever asked for.
+        return f"{self.root}/{key}"
+
     def read(self, key: str, start: int = 0, length: int | None = None) -> bytes:
         try:
-            with open(self._folder / key, "rb") as file:
+            with open(self._path(key), "rb") as file:
                 file.seek(start)
                 return file.read(-1 if length is None else length)
         except (FileNotFoundError, NotADirectoryError):
@@ -52,7 +57,7 @@ class FolderStorage(Storage):
 
     def view(self, key: str, seen: PieceDigests | None = None) -> memoryview:  # noqa: ARG002  # maps
         try:
-            with open(self._folder / key, "rb") as file:
+            with open(self._path(key), "rb") as file:
                 size = os.fstat(file.fileno()).st_size
                 if size >= _MAP_FROM:
                     # ACCESS_COPY: whoever mutates an array changes private pages, never the file.
@@ -73,10 +78,11 @@ class FolderStorage(Storage):
         if_absent: bool = False,
         piece_digests: Sequence[bytes] = (),  # noqa: ARG002  # hashes nothing
     ) -> bool:
-        path = self._folder / key
-        if if_absent and path.exists():
+        path = self._path(key)
+        if if_absent and os.path.exists(path):
             return False
-        temporary = path.with_name(f".{path.name}.{os.getpid()}.{os.urandom(4).hex()}.tmp")
+        folder, _, name = path.rpartition("/")
+        temporary = f"{folder}/.{name}.{os.getpid()}.{os.urandom(4).hex()}.tmp"
         try:
             try:
                 with _created(temporary) as file:
@@ -84,7 +90,8 @@ class FolderStorage(Storage):
                         file.write(part)
                 return _place(temporary, path, if_absent)
             finally:
-                temporary.unlink(missing_ok=True)
+                with suppress(FileNotFoundError):
+                    os.unlink(temporary)
         except OSError as error:
             raise DatastoreError(f"Cannot write {self.uri(key)}: {error}.") from error
 
@@ -103,14 +110,14 @@ class FolderStorage(Storage):
 
     def modified(self, key: str) -> float | None:
         try:
-            found = os.stat(self._folder / key)
+            found = os.stat(self._path(key))
         except (FileNotFoundError, NotADirectoryError):
             return None
         return found.st_mtime if stat.S_ISREG(found.st_mode) else None
 
     def freshen(self, key: str) -> bool:
         try:
-            os.utime(self._folder / key)
+            os.utime(self._path(key))
         except (FileNotFoundError, NotADirectoryError):
             return False
         except PermissionError:  # somebody else's, who alone can remove it
@@ -120,7 +127,7 @@ class FolderStorage(Storage):
     def entries(self, prefix: str) -> Iterator[Entry]:
         for key in self.keys(prefix):
             try:
-                found = os.stat(self._folder / key)
+                found = os.stat(self._path(key))
             except FileNotFoundError:  # removed since
                 continue
             yield Entry(key, found.st_size, found.st_mtime)
@@ -134,24 +141,24 @@ class FolderStorage(Storage):
 
     def children(self, prefix: str) -> list[str]:
         try:
-            names = os.listdir(self._folder / prefix)
+            names = os.listdir(self._path(prefix))
         except (FileNotFoundError, NotADirectoryError):
             return []
         return sorted(name for name in names if not _is_temporary(name))
 
 
-def _created(path: Path) -> IO[bytes]:
+def _created(path: str) -> IO[bytes]:
     """A new file, in a folder that is made for it."""
     for _ in range(_TRIES):
-        path.parent.mkdir(parents=True, exist_ok=True)
         try:
             return open(path, "wb")
         except FileNotFoundError:
-            continue  # somebody has just deleted the folder's last object, and the folder with it
+            # Not yet there; or somebody has just deleted the folder's last object, and the folder with it.
+            os.makedirs(os.path.dirname(path), exist_ok=True)
     return open(path, "wb")
 
 
-def _place(temporary: Path, path: Path, if_absent: bool) -> bool:
+def _place(temporary: str, path: str, if_absent: bool) -> bool:
     if not if_absent:
         os.replace(temporary, path)
         return True

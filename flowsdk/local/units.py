@@ -9,7 +9,7 @@ from flowsdk.planning import task_id
 from flowsdk.spec import ErrorInfo, ForeachFrame, TaskRef, TaskResult
 
 
-@dataclass(eq=False)
+@dataclass(eq=False, slots=True)
 class Unit:
     """Tasks that are launched, tried again and followed together: one, or all those of a gang.
 

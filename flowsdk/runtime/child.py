@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import atexit
 import contextlib
+import gc
 import logging
 import os
 import signal
@@ -23,6 +24,10 @@ from flowsdk.spec import ErrorInfo, TaskResult
 Target = Callable[[ErrorInfo | None], TaskResult]
 #: Exit code where the result could not be handed over.
 NO_RESULT = 70
+#: New containers after which Python looks at the young ones: up to 3.12, and later.
+#: https://docs.python.org/3/library/gc.html#gc.set_threshold
+_PYTHON_COLLECTS_AFTER = (700, 2000)
+_COLLECT_AFTER = 10_000
 
 
 def be_child(
@@ -81,9 +86,21 @@ def _become_a_process_of_its_own(pipes: dict[str, tuple[int, int]]) -> None:
     sys.stdin = open(0, closefd=False)  # noqa: SIM115  # for the life of the process
     sys.stdout, sys.stderr = _text_stream(1), _text_stream(2)
     seed_afresh()
+    _collect_less_often()
     # Where memory runs out Linux ends this process, and not the one that says so and lets @catch act.
     with contextlib.suppress(OSError):
         Path("/proc/self/oom_score_adj").write_text("1000", "ascii")
+
+
+def _collect_less_often() -> None:
+    """Look for garbage in cycles less often than Python does, unless the flow has said how often.
+
+    A step that makes millions of objects keeps most of them, and looking at them again and again would
+    take as long as making them.
+    """
+    young, *older = gc.get_threshold()
+    if young in _PYTHON_COLLECTS_AFTER:
+        gc.set_threshold(_COLLECT_AFTER, *older)
 
 
 def seed_afresh() -> None:

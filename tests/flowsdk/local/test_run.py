@@ -512,3 +512,31 @@ def test_a_constant_that_cannot_be_stored_is_told_as_such(tmp_path: Path) -> Non
     assert done.returncode == 1
     assert "Artifact 'LOCK' (assigned at " in done.stderr
     assert ", as a constant of class Locked), of type _thread.lock" in done.stderr
+
+
+@pytest.mark.parametrize(
+    ("told", "young"),
+    [("", "10_000"), ("gc.set_threshold(500, 5, 5)", "500"), ("gc.disable()", "10_000")],
+)
+def test_garbage_is_collected_less_often_unless_the_flow_says_how_often(
+    tmp_path: Path, told: str, young: str
+) -> None:
+    body = f"""
+    import gc
+
+    {told}
+
+    class Collected(FlowSpec):
+        @step
+        def start(self):
+            assert gc.get_threshold()[0] == {young}
+            assert gc.isenabled() is {told != "gc.disable()"}
+            self.next(self.end)
+        @step
+        def end(self):
+            pass
+    if __name__ == "__main__":
+        Collected()
+    """
+    done = run_flow(write_flow(tmp_path, body), "run")
+    assert done.returncode == 0, done.stderr

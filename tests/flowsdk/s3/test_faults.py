@@ -12,6 +12,7 @@ from flowsdk.datastore import keys, open_storage
 from flowsdk.datastore.blobs import HEADER, BlobStore
 from flowsdk.datastore.hashing import Digests, digests_of, piece_digest
 from flowsdk.exception import DatastoreError, KeyNotFound
+from tests.flowsdk.datastore.test_storage import one_wins
 from tests.flowsdk.s3.conftest import PIECE
 from tests.s3_endpoint import Endpoint, Faults
 
@@ -54,6 +55,10 @@ def test_no_fault_makes_or_gives_a_corrupt_artifact(
     names = set(endpoint.buckets["flows"])
     assert len(names) >= stored
     assert all(name.startswith(f"pre/{keys.blob('F', '')[:3]}") for name in names)
+
+
+def test_of_concurrent_writers_one_wins(client: Any) -> None:
+    one_wins(open_storage("s3://flows/pre", client))
 
 
 @pytest.mark.usefixtures("small_pieces")
