@@ -2,8 +2,7 @@
 
 The flows are `benchmarks/flows/big_array.py` and `many_rows.py`; see `bench_run.py`, with which this
 shares how flows are prepared. Memory is the highest resident set of any process of the run. Before each run
-as much memory as it takes is touched and freed again: a virtual machine may get its memory only when that
-is first used, which takes a second for each gigabyte, and not from whoever runs next.
+as much memory as it takes is touched and freed again, see `bench_run.py`.
 """
 
 from __future__ import annotations
@@ -41,22 +40,9 @@ class Cost:
     peak_mib: float
 
 
-def touch_memory() -> None:
-    """Use as much as a run takes, in a process that ends."""
-    program = """if True:
-        import mmap, sys
-        room = mmap.mmap(-1, int(sys.argv[1]), flags=mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS)
-        for at in range(0, len(room), mmap.PAGESIZE):
-            room[at] = 1
-        """
-    words = Path("/proc/meminfo").read_text("ascii").split()
-    free = int(words[words.index("MemAvailable:") + 1]) * 1024
-    subprocess.run([sys.executable, "-c", program, str(min(_TOUCHED, free // 2))], check=True)
-
-
 def run(python: Path, folder: Path, name: str) -> Cost:
     """Run a flow and watch its processes."""
-    touch_memory()
+    bench_run.touch_memory(_TOUCHED)
     before, started = os.times(), time.perf_counter()
     argv = [python, name, "run"]
     process = subprocess.Popen(

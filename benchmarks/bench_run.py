@@ -2,7 +2,8 @@
 
 The flows in `benchmarks/flows` import from `SDK`, which is replaced by each library's name. Metaflow
 comes from `.bench-venv`, which `make bench` builds; without it only flowsdk is measured. Memory is that of
-the whole tree of processes at its highest, what several of them share counted once (PSS, every 20 ms).
+the whole tree of processes at its highest, what several of them share counted once (PSS; looked at ten
+times a second, because looking takes time).
 """
 
 from __future__ import annotations
@@ -108,6 +109,23 @@ def environment(folder: Path) -> dict[str, str]:
     }
 
 
+def touch_memory(size: int) -> None:
+    """Use so many bytes, in a process that ends.
+
+    A virtual machine may get memory only when it is first used, which takes a second or more for each
+    gigabyte, and loses it when it is free for some seconds: who runs first would pay for all.
+    """
+    program = """if True:
+        import mmap, sys
+        room = mmap.mmap(-1, int(sys.argv[1]), flags=mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS)
+        for at in range(0, len(room), mmap.PAGESIZE):
+            room[at] = 1
+        """
+    words = Path("/proc/meminfo").read_text("ascii").split()
+    free = int(words[words.index("MemAvailable:") + 1]) * 1024
+    subprocess.run([sys.executable, "-c", program, str(min(size, free // 2))], check=True)
+
+
 def remove_stores(folder: Path) -> None:
     """Remove what either library has stored."""
     for store in (".flowsdk", ".metaflow"):
@@ -148,7 +166,7 @@ def run(python: Path, folder: Path, case: Case) -> Cost:
     peaks, ended = [0], threading.Event()
 
     def watch() -> None:
-        while not ended.wait(0.02):
+        while not ended.wait(0.1):
             peaks.append(sum(map(_share_kib, tree(process.pid))))
 
     watcher = threading.Thread(target=watch, daemon=True)
