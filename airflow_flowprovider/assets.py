@@ -8,6 +8,7 @@ may have as an outlet and Airflow's REST API may create.
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
 from airflow.sdk import Asset, AssetAll
@@ -51,8 +52,12 @@ def schedule_of(flow: type, project: ProjectSettings | None) -> dict[str, Any]:
 
 
 def _timetable(times: ScheduleSettings) -> CronDataIntervalTimetable | CronTriggerTimetable:
-    kind = CronDataIntervalTimetable if times.data_interval else CronTriggerTimetable
-    return kind(times.cron, timezone=times.timezone or "UTC")
+    zone = times.timezone or "UTC"
+    if times.data_interval:
+        return CronDataIntervalTimetable(times.cron, timezone=zone)
+    # By default Airflow makes up for a run that was due before the flow was there, if that is less than a
+    # tenth of the time between two runs ago.
+    return CronTriggerTimetable(times.cron, timezone=zone, run_immediately=timedelta(0))
 
 
 def _with_events(flow: type, project: ProjectSettings | None, timetable: Any) -> Any:

@@ -8,6 +8,8 @@ from typing import Any
 import pytest
 from airflow.sdk import Asset
 from airflow.sdk.execution_time.context import OutletEventAccessors, TriggeringAssetEventsAccessor
+from airflow.timetables.base import TimeRestriction
+from airflow.timetables.trigger import CronTriggerTimetable
 
 from airflow_flowprovider.assets import (
     announce_end,
@@ -103,6 +105,18 @@ def test_a_schedule_has_a_range_and_data_intervals(dag_file: Callable[..., DagFi
     both = made(dag_file, "@schedule(data_interval=True)", '@trigger(event="x")').dag
     inner = serialized(both)["timetable"]["__var"]["timetable"]
     assert inner["__type"].endswith("CronDataIntervalTimetable")
+
+
+def test_a_new_schedule_begins_with_the_next_run(dag_file: Callable[..., DagFile]) -> None:
+    just_past = datetime.now(timezone.utc) - timedelta(minutes=2)
+    cron = f"{just_past.minute} {just_past.hour} * * *"
+    dag = made(dag_file, f'@schedule(cron="{cron}")').dag
+    timetable = CronTriggerTimetable.deserialize(serialized(dag)["timetable"]["__var"])
+    first = timetable.next_dagrun_info(
+        last_automated_data_interval=None, restriction=TimeRestriction(None, None, catchup=False)
+    )
+    assert first
+    assert first.run_after > datetime.now(timezone.utc) + timedelta(hours=23)
 
 
 def test_a_wrong_schedule_is_told_with_its_place(dag_file: Callable[..., DagFile]) -> None:
