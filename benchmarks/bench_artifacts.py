@@ -54,7 +54,8 @@ def run(python: Path, folder: Path, name: str) -> Cost:
     )
     peak_kib = 0
     while process.poll() is None:
-        peak_kib = max([peak_kib, *map(_peak_kib, bench_run.tree(process.pid))])
+        highest = (bench_run.kib(pid, "status", "VmHWM") for pid in bench_run.tree(process.pid))
+        peak_kib = max([peak_kib, *highest])
         time.sleep(0.02)
     wall, after = time.perf_counter() - started, os.times()
     told = process.communicate()[1]
@@ -63,14 +64,6 @@ def run(python: Path, folder: Path, name: str) -> Cost:
     cpu = after.children_user - before.children_user
     cpu += after.children_system - before.children_system
     return Cost(wall, cpu, peak_kib / 1024)
-
-
-def _peak_kib(pid: int) -> int:
-    try:
-        lines = Path(f"/proc/{pid}/status").read_text().splitlines()
-    except OSError:
-        return 0
-    return next((int(line.split()[1]) for line in lines if line.startswith("VmHWM")), 0)
 
 
 def main() -> int:

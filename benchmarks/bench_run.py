@@ -146,13 +146,13 @@ def tree(pid: int) -> Iterator[int]:
             yield from tree(int(child))
 
 
-def _share_kib(pid: int) -> int:
-    """Its own memory and its share of what it has with others."""
+def kib(pid: int, file: str, name: str) -> int:
+    """What a file of ``/proc`` says of a process, such as ``VmHWM`` in ``status``; 0 if it has ended."""
     try:
-        lines = Path(f"/proc/{pid}/smaps_rollup").read_text().splitlines()
+        lines = Path(f"/proc/{pid}/{file}").read_text().splitlines()
     except OSError:
         return 0
-    return next((int(line.split()[1]) for line in lines if line.startswith("Pss:")), 0)
+    return next((int(line.split()[1]) for line in lines if line.startswith(f"{name}:")), 0)
 
 
 def run(python: Path, folder: Path, case: Case) -> Cost:
@@ -167,7 +167,7 @@ def run(python: Path, folder: Path, case: Case) -> Cost:
 
     def watch() -> None:
         while not ended.wait(0.1):
-            peaks.append(sum(map(_share_kib, tree(process.pid))))
+            peaks.append(sum(kib(pid, "smaps_rollup", "Pss") for pid in tree(process.pid)))
 
     watcher = threading.Thread(target=watch, daemon=True)
     watcher.start()

@@ -30,7 +30,8 @@ class FolderStorage(Storage):
 
     How it works:
         A file is written under a temporary name beside its place and then linked or renamed into
-        it, so a killed writer leaves nothing that a reader could take for an object.
+        it, so a killed writer leaves nothing that a reader could take for an object. ``uri`` is the
+        file's path; as a Path it would keep the names of all folders ever asked for.
 
     Args:
         root: The folder, as a path or a ``file://`` URI; made when first written to.
@@ -41,13 +42,9 @@ class FolderStorage(Storage):
         self._folder = Path(path).expanduser().absolute()
         self.root = str(self._folder)
 
-    def _path(self, key: str) -> str:
-        # A Path would keep the names of all the folders that it was ever asked for.
-        return f"{self.root}/{key}"
-
     def read(self, key: str, start: int = 0, length: int | None = None) -> bytes:
         try:
-            with open(self._path(key), "rb") as file:
+            with open(self.uri(key), "rb") as file:
                 file.seek(start)
                 return file.read(-1 if length is None else length)
         except (FileNotFoundError, NotADirectoryError):
@@ -57,7 +54,7 @@ class FolderStorage(Storage):
 
     def view(self, key: str, seen: PieceDigests | None = None) -> memoryview:  # noqa: ARG002  # maps
         try:
-            with open(self._path(key), "rb") as file:
+            with open(self.uri(key), "rb") as file:
                 size = os.fstat(file.fileno()).st_size
                 if size >= _MAP_FROM:
                     # ACCESS_COPY: whoever mutates an array changes private pages, never the file.
@@ -78,7 +75,7 @@ class FolderStorage(Storage):
         if_absent: bool = False,
         piece_digests: Sequence[bytes] = (),  # noqa: ARG002  # hashes nothing
     ) -> bool:
-        path = self._path(key)
+        path = self.uri(key)
         if if_absent and os.path.exists(path):
             return False
         folder, _, name = path.rpartition("/")
@@ -110,14 +107,14 @@ class FolderStorage(Storage):
 
     def modified(self, key: str) -> float | None:
         try:
-            found = os.stat(self._path(key))
+            found = os.stat(self.uri(key))
         except (FileNotFoundError, NotADirectoryError):
             return None
         return found.st_mtime if stat.S_ISREG(found.st_mode) else None
 
     def freshen(self, key: str) -> bool:
         try:
-            os.utime(self._path(key))
+            os.utime(self.uri(key))
         except (FileNotFoundError, NotADirectoryError):
             return False
         except PermissionError:  # somebody else's, who alone can remove it
@@ -127,7 +124,7 @@ class FolderStorage(Storage):
     def entries(self, prefix: str) -> Iterator[Entry]:
         for key in self.keys(prefix):
             try:
-                found = os.stat(self._path(key))
+                found = os.stat(self.uri(key))
             except FileNotFoundError:  # removed since
                 continue
             yield Entry(key, found.st_size, found.st_mtime)
@@ -141,7 +138,7 @@ class FolderStorage(Storage):
 
     def children(self, prefix: str) -> list[str]:
         try:
-            names = os.listdir(self._path(prefix))
+            names = os.listdir(self.uri(prefix))
         except (FileNotFoundError, NotADirectoryError):
             return []
         return sorted(name for name in names if not _is_temporary(name))

@@ -96,7 +96,8 @@ class Storage(ABC):
             key: Where.
             parts: The content, written in order without being joined where that saves a copy.
             if_absent: Leave an object that is already there as it is.
-            piece_digests: SHA-256 of each piece (``hashing.PIECE``) of what follows the first of ``parts``, if the caller has them:
+            piece_digests: SHA-256 of each piece (``hashing.PIECE``) of what follows the first of
+                ``parts``, if the caller has them:
                 a storage that sends them need not hash again.
 
         Returns:

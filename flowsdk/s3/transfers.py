@@ -144,7 +144,8 @@ class Transfers:
             key: Its key.
             parts: The content, to be concatenated; it must not change meanwhile.
             if_absent: Leave an object that is already there as it is.
-            piece_digests: SHA-256 of each piece (``hashing.PIECE``) of what follows the first of ``parts``, if the caller has them.
+            piece_digests: SHA-256 of each piece (``hashing.PIECE``) of what follows the first of
+                ``parts``, if the caller has them.
             described: ``ContentType``, ``Metadata`` and ``ServerSideEncryption``, as boto3 takes them.
             sent: Told of how many bytes have been sent, from the threads that did.
 

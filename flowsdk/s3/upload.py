@@ -28,7 +28,8 @@ class Upload:
         views: The content.
         uri: The object, for errors.
         sent: Told of how many bytes have been sent.
-        piece_digests: SHA-256 of each piece (``hashing.PIECE``) of what follows the first of ``views``, or nothing.
+        piece_digests: SHA-256 of each piece (``hashing.PIECE``) of what follows the first of
+            ``views``, or nothing.
     """
 
     def __init__(
