@@ -51,7 +51,6 @@ Exceptions travel between processes, so every one passes all its arguments to ``
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from difflib import get_close_matches
 from typing import Any, ClassVar, Literal
 
 Kind = Literal["user", "system", "interrupted"]
@@ -62,6 +61,8 @@ def did_you_mean(name: str, known: Iterable[str]) -> str:
 
     Case does not count: what differs in nothing else is nearest.
     """
+    from difflib import get_close_matches  # most commands get by without
+
     spellings: dict[str, list[str]] = {}
     for one in known:
         spellings.setdefault(one.lower(), []).append(one)

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 
 from flowsdk.datastore import FlowDatastore
+from flowsdk.datastore.parallel import in_parallel
 from flowsdk.graph import FlowGraph, Node
 from flowsdk.spec import TaskRef, TaskResult, TaskSpec
 
@@ -51,8 +51,7 @@ class Origin:
             found = (store.find_result(run, ref) for ref in reversed(refs))
             return next((result for result in found if result and result.succeeded), None)
 
-        with ThreadPoolExecutor(_PARALLEL) as pool:
-            successes = [result for result in pool.map(newest_success, attempts) if result]
+        successes = filter(None, in_parallel(_PARALLEL, newest_success, attempts))
         return cls(store.flow, run, {(result.step, result.task): result for result in successes})
 
     @property
@@ -97,8 +96,7 @@ def commit(store: FlowDatastore, reused: Iterable[tuple[TaskSpec, TaskResult]]) 
         store.write_spec(pair[0])
         store.write_result(pair[1])
 
-    with ThreadPoolExecutor(_PARALLEL) as pool:
-        list(pool.map(store_one, reused))
+    in_parallel(_PARALLEL, store_one, reused)
 
 
 def _fits(graph: FlowGraph, node: Node, result: TaskResult) -> bool:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import platform
 import sys
 from collections.abc import Mapping
 from datetime import datetime
@@ -23,7 +22,7 @@ from flowsdk.include_file import include_files
 from flowsdk.parameters import collect_parameters, resolve_parameters
 from flowsdk.runtime.task import utc_now
 from flowsdk.spec import RunSpec
-from flowsdk.version import VERSION
+from flowsdk.version import PYTHON_VERSION, VERSION
 
 if TYPE_CHECKING:
     from airflow_flowprovider.records import TaskInstance
@@ -173,7 +172,7 @@ def _new_run(
         launcher="airflow",
         system_tags=(
             f"flowsdk_version:{VERSION}",
-            f"python_version:{platform.python_version()}",
+            f"python_version:{PYTHON_VERSION}",
             f"user:{user}",
             "runtime:airflow",
             f"dag_id:{dag_id}",

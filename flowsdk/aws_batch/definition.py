@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
+from flowsdk.datastore.hashing import plain_digest
 from flowsdk.decorators.settings import StepSettings
 from flowsdk.document import canonical_json
 from flowsdk.exception import BatchError, UsageError
@@ -109,7 +109,7 @@ def job_definition(
 
 def named(content: Mapping[str, Any]) -> dict[str, Any]:
     """A RegisterJobDefinition request with the name that its content gives it."""
-    fingerprint = hashlib.sha256(canonical_json(content)).hexdigest()[:16]
+    fingerprint = plain_digest([canonical_json(content)])[:16]
     return {"jobDefinitionName": f"flowsdk-{fingerprint}", **content}
 
 

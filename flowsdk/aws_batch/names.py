@@ -7,8 +7,9 @@ last number, which is what a look-up by prefix wants.
 
 from __future__ import annotations
 
-import hashlib
 import re
+
+from flowsdk.datastore.hashing import plain_digest
 
 #: Of a job name. https://docs.aws.amazon.com/batch/latest/APIReference/API_SubmitJob.html
 MAX_CHARACTERS = 128
@@ -28,7 +29,7 @@ def task_prefix(flow: str, run: str, step: str, task: str) -> str:
         task: Task id.
     """
     identity = f"{flow}/{run}/{step}/{task}"
-    digest = hashlib.sha256(identity.encode()).hexdigest()[:_DIGEST_CHARACTERS]
+    digest = plain_digest([identity.encode()])[:_DIGEST_CHARACTERS]
     head = _FOREIGN.sub("-", f"{flow}_{step}").lstrip("_-")[:_HEAD_CHARACTERS]
     return f"{head or 'flow'}_{digest}-"
 

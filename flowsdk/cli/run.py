@@ -5,7 +5,6 @@ from __future__ import annotations
 import argparse
 import json
 import os
-import secrets
 import signal
 import sys
 from collections.abc import Callable, Container, Iterator, Sequence
@@ -176,7 +175,7 @@ def write_at_once(option: str, path: Path | None, text: str) -> None:
         if path.exists() and not path.is_file():  # a pipe, or /dev/stdout
             path.write_text(text, "utf-8")
             return
-        temporary = path.with_name(f".{path.name}.{secrets.token_hex(4)}")
+        temporary = path.with_name(f".{path.name}.{os.urandom(4).hex()}")
         try:
             temporary.write_text(text, "utf-8")
             temporary.replace(path)

@@ -26,11 +26,11 @@ component and reads as itself in a bucket browser.
 
 from __future__ import annotations
 
-import hashlib
 import re
 from dataclasses import dataclass
 from urllib.parse import quote, unquote
 
+from flowsdk.datastore.hashing import plain_digest
 from flowsdk.spec import TaskRef, flow_class
 
 RUN_DOCUMENT = "run.json"
@@ -246,7 +246,7 @@ class CardName:
     ) -> CardName:
         """The name of a card of an attempt."""
         place = "/".join((flow, run_id, str(ref), str(number), type, id or ""))
-        return cls(number, type, id, hashlib.sha256(place.encode()).hexdigest()[:20])
+        return cls(number, type, id, plain_digest([place.encode()])[:20])
 
     @classmethod
     def parse(cls, key_component: str) -> CardName | None:

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from typing import Any, TypeVar
 
 from flowsdk.datastore import keys
 from flowsdk.datastore.blobs import BlobStore
+from flowsdk.datastore.parallel import in_parallel
 from flowsdk.datastore.storage import Storage, open_storage
 from flowsdk.datastore.tags import RunTags
 from flowsdk.exception import KeyNotFound
@@ -158,8 +158,8 @@ class FlowDatastore:
         return SetOutcome.unpack(self.storage.read(key), uri)
 
     def read_set_outcomes(self, uris: Iterable[str]) -> list[SetOutcome]:
-        """Several of them, read in parallel, in the order asked for."""
-        return _each(self.read_set_outcome, list(uris))
+        """Several of them, in the order asked for."""
+        return self._each(self.read_set_outcome, list(uris))
 
     def read_spec_at(self, uri: str) -> TaskSpec:
         """The TaskSpec at ``uri``, as :meth:`spec_uri` gives it."""
@@ -192,12 +192,12 @@ class FlowDatastore:
             return None
 
     def find_results(self, run: str, refs: Iterable[TaskRef]) -> list[TaskResult | None]:
-        """The results of several attempts, as :meth:`find_result`, read in parallel."""
-        return _each(lambda ref: self.find_result(run, ref), list(refs))
+        """The results of several attempts, as :meth:`find_result`."""
+        return self._each(lambda ref: self.find_result(run, ref), list(refs))
 
     def read_results(self, run: str, refs: Iterable[TaskRef]) -> list[TaskResult]:
-        """The results of several attempts, read in parallel, in the order asked for."""
-        return _each(lambda ref: self.read_result(run, ref), list(refs))
+        """The results of several attempts, in the order asked for."""
+        return self._each(lambda ref: self.read_result(run, ref), list(refs))
 
     def write_beat(self, run: str, ref: TaskRef) -> None:
         """Note that an attempt of a task in a gang goes on. Only when this was written counts."""
@@ -205,9 +205,9 @@ class FlowDatastore:
         self.storage.write(key, [b"The attempt went on at this time.\n"])
 
     def last_beats(self, run: str, refs: Iterable[TaskRef]) -> list[float | None]:
-        """When attempts were last known to go on, read in parallel; as :meth:`last_alive`."""
+        """When attempts were last known to go on; as :meth:`last_alive`."""
         modified = self.storage.modified
-        return _each(lambda ref: modified(keys.task_alive(self.flow, run, ref)), list(refs))
+        return self._each(lambda ref: modified(keys.task_alive(self.flow, run, ref)), list(refs))
 
     def _key_at(self, uri: str) -> str:
         """The key of an object that lies here, from its URI."""
@@ -305,6 +305,11 @@ class FlowDatastore:
                 refs.sort(key=lambda ref: ref.attempt)
         return found
 
+    def _each(self, read: Callable[[K], T], names: Sequence[K]) -> list[T]:
+        """What ``read`` gives for each of them, in order; in parallel where each takes a request."""
+        threads = min(_PARALLEL_READS, len(names)) if self.storage.remote else 1
+        return in_parallel(threads, read, names)
+
 
 def flows(storage: Storage) -> list[str]:
     """Names of the flows that have runs in ``storage``, sorted."""
@@ -313,11 +318,3 @@ def flows(storage: Storage) -> list[str]:
         for name in storage.children("")
         if storage.children(keys.runs(keys.name_of(name)))
     ]
-
-
-def _each(read: Callable[[K], T], names: Sequence[K]) -> list[T]:
-    """What ``read`` gives for each of them, in order; several are read in parallel."""
-    if len(names) <= 1:
-        return [read(name) for name in names]
-    with ThreadPoolExecutor(min(_PARALLEL_READS, len(names))) as pool:
-        return list(pool.map(read, names))

@@ -8,7 +8,6 @@ gap is not reported again as an unreachable step or a split that is never joined
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from difflib import get_close_matches
 from itertools import pairwise
 
 from flowsdk.graph import FlowGraph, Node
@@ -55,6 +54,8 @@ class Edges:
         for target in node.next:
             if target in self._graph:
                 continue
+            from difflib import get_close_matches  # most flows get by without
+
             near = get_close_matches(target, self._graph.nodes, n=1)
             guess = near[0] if near else None
             if guess and guess not in (node.name, self._graph.start):

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import platform
+import os
 import re
-import secrets
 import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -12,7 +11,6 @@ from datetime import datetime, timezone
 from pathlib import Path
 from typing import Any
 
-from flowsdk import package
 from flowsdk.configs import recorded_configs
 from flowsdk.datastore import FlowDatastore
 from flowsdk.decorators.base import StepDecorator
@@ -30,7 +28,7 @@ from flowsdk.local.scheduler import Listener, Scheduler
 from flowsdk.origin import Origin
 from flowsdk.runtime.task import utc_now
 from flowsdk.spec import RunEnd, RunSpec, TaskResult, flow_class
-from flowsdk.version import VERSION
+from flowsdk.version import PYTHON_VERSION, VERSION
 
 _RUN_ID = re.compile(r"\d{8}T\d{6}\.\d{6}-[0-9a-f]{4}")
 
@@ -114,6 +112,8 @@ class LocalRun:
         script = Path(sys.modules[flow.__module__].__file__ or "").resolve()
         code = None
         if on_batch:
+            from flowsdk import package  # nothing is packed for tasks on this machine
+
             modules = decorator_modules(flow, options.decorators)
             built = package.build(script, modules=modules)
             code, script = package.upload(self.store, built), Path(built.script)
@@ -130,7 +130,7 @@ class LocalRun:
             namespace=options.namespace,
             system_tags=(
                 f"flowsdk_version:{VERSION}",
-                f"python_version:{platform.python_version()}",
+                f"python_version:{PYTHON_VERSION}",
                 f"user:{user_name()}",
                 "runtime:local",
                 *(project.tags if project else ()),
@@ -210,7 +210,7 @@ def _check_batch(on_batch: Sequence[str], root: str) -> None:
 def new_run_id() -> str:
     """A run id that sorts by time: UTC to the microsecond and a random suffix."""
     now = datetime.now(timezone.utc)
-    return f"{now:%Y%m%dT%H%M%S}.{now.microsecond:06d}-{secrets.token_hex(2)}"
+    return f"{now:%Y%m%dT%H%M%S}.{now.microsecond:06d}-{os.urandom(2).hex()}"
 
 
 def is_laptop_run(run: str) -> bool:

@@ -5,16 +5,16 @@ from __future__ import annotations
 import atexit
 import contextlib
 import gc
-import logging
 import os
 import signal
 import sys
 import threading
 import traceback
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import NoReturn, TextIO
 
+from flowsdk.runtime.interrupt import StopReason, stopped_for
 from flowsdk.runtime.orphans import end_task_with
 from flowsdk.runtime.redaction import tell_through
 from flowsdk.spec import ErrorInfo, TaskResult
@@ -24,6 +24,8 @@ from flowsdk.spec import ErrorInfo, TaskResult
 Target = Callable[[ErrorInfo | None], TaskResult]
 #: Exit code where the result could not be handed over.
 NO_RESULT = 70
+#: What the parent handles in ways of its own.
+OWN_SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGCHLD)
 #: New containers after which Python looks at the young ones: up to 3.12, and later.
 #: https://docs.python.org/3/library/gc.html#gc.set_threshold
 _PYTHON_COLLECTS_AFTER = (700, 2000)
@@ -32,23 +34,32 @@ _COLLECT_AFTER = 10_000
 
 def be_child(
     pipes: dict[str, tuple[int, int]],
+    others: Iterable[int],
     target: Target,
     lost: ErrorInfo | None,
+    reason: StopReason,
     parent: int,
     grace_seconds: float,
+    mask: Iterable[int],
 ) -> NoReturn:
     """Run a task in this process, which has just been forked, and leave it.
 
     Args:
         pipes: ``stdout``, ``stderr`` and ``result``, each as (reading end, writing end).
+        others: What the parent has open for its other children.
         target: The task.
         lost: What ``target`` is given.
+        reason: Where the parent says why it stops this process.
         parent: Process id of the parent.
         grace_seconds: How long the task may take to end when the parent is gone.
+        mask: The signals that were blocked before ``OWN_SIGNALS`` were.
     """
     code = NO_RESULT
     try:
-        _become_a_process_of_its_own(pipes)
+        for fd in others:
+            os.close(fd)
+        stopped_for(reason)
+        _become_a_process_of_its_own(pipes, mask)
         end_task_with(parent, grace_seconds)
         result = target(lost)
         with contextlib.suppress(Exception):  # the step may have closed or replaced its streams
@@ -65,14 +76,17 @@ def be_child(
         os._exit(code)
 
 
-def _become_a_process_of_its_own(pipes: dict[str, tuple[int, int]]) -> None:
+def _become_a_process_of_its_own(pipes: dict[str, tuple[int, int]], mask: Iterable[int]) -> None:
     with contextlib.suppress(OSError):  # the parent does the same; whoever is first
         os.setpgid(0, 0)
-    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGCHLD):
+    for number in OWN_SIGNALS:
         signal.signal(number, signal.SIG_DFL)
     signal.set_wakeup_fd(-1)
+    signal.pthread_sigmask(signal.SIG_SETMASK, mask)
     # Exit handlers so far are the parent's, and for the parent to run.
     atexit._clear()
+    if logging := sys.modules.get("logging"):  # which has registered this when it was loaded
+        atexit.register(logging.shutdown)
     nothing = os.open(os.devnull, os.O_RDONLY)
     os.dup2(nothing, 0)
     os.dup2(pipes["stdout"][1], 1)
@@ -130,7 +144,6 @@ def _finish_user_code() -> None:
     for stream in (sys.stdout, sys.stderr):
         with contextlib.suppress(Exception):
             stream.flush()
-    logging.shutdown()
 
 
 def _text_stream(fd: int) -> TextIO:

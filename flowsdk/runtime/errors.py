@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-import sysconfig
+import site
 import traceback
 from pathlib import Path
 
@@ -12,11 +12,8 @@ from flowsdk.runtime.redaction import redact
 from flowsdk.spec import ErrorInfo
 
 _OWN_CODE = str(Path(__file__).parents[1]) + os.sep
-_LIBRARIES = (
-    _OWN_CODE,
-    "<frozen ",
-    *(sysconfig.get_path(name) for name in ("stdlib", "platstdlib", "purelib", "platlib")),
-)
+#: How the names of files begin that are not the user's.
+_LIBRARIES = (_OWN_CODE, "<frozen ", str(Path(os.__file__).parent), *site.getsitepackages())
 #: Of a message and of a traceback, in characters: a result must stay small whatever is raised.
 _TEXT_LIMIT = 32 * 1024
 

@@ -20,9 +20,9 @@ from typing import Any
 
 from flowsdk.datastore import FlowDatastore
 from flowsdk.exception import DatastoreError, TimeoutException, UsageError
-from flowsdk.runtime.child import NO_RESULT, Target, be_child
+from flowsdk.runtime.child import NO_RESULT, OWN_SIGNALS, Target, be_child
 from flowsdk.runtime.errors import describe
-from flowsdk.runtime.interrupt import StopReason, stopped_for
+from flowsdk.runtime.interrupt import StopReason
 from flowsdk.runtime.logs import LineBuffer, LogLine, LogWriter
 from flowsdk.runtime.memory import oom_kills
 from flowsdk.runtime.redaction import Redactor
@@ -213,10 +213,17 @@ class _Child:
         sys.stdout.flush()
         sys.stderr.flush()
         parent = os.getpid()
+        # A signal that came before the child has handlers of its own would make it act as its parent.
+        mask = signal.pthread_sigmask(signal.SIG_BLOCK, OWN_SIGNALS)
         try:
             for name in ("stdout", "stderr", "result"):
                 pipes[name] = os.pipe()
             self.pid = os.fork()
+            if self.pid == 0:
+                open_fds = [fd for fds in others for fd in fds]
+                be_child(
+                    pipes, open_fds, task.target, lost, self._reason, parent, GRACE_SECONDS, mask
+                )
         except OSError as error:
             for fd in (fd for pair in pipes.values() for fd in pair):
                 os.close(fd)
@@ -224,12 +231,8 @@ class _Child:
                 f"Task {spec.pathspec} cannot be started beside {len(others)} others: {error}. Run "
                 f"fewer at once with --max-workers, or raise the limit (ulimit -n, ulimit -u)."
             ) from error
-        if self.pid == 0:
-            for fds in others:
-                for fd in fds:
-                    os.close(fd)
-            stopped_for(self._reason)
-            be_child(pipes, task.target, lost, parent, GRACE_SECONDS)
+        finally:
+            signal.pthread_sigmask(signal.SIG_SETMASK, mask)
         with contextlib.suppress(OSError):  # the child does the same; whoever is first
             os.setpgid(self.pid, self.pid)
         self.fds: dict[int, LineBuffer | None] = {}

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import os
-import platform
-import socket
 import sys
 import tempfile
 from collections.abc import Mapping, Sequence
@@ -30,7 +28,7 @@ from flowsdk.runtime.inputs import Inputs, branches
 from flowsdk.runtime.interrupt import interruptible
 from flowsdk.spec import ArtifactRef, ErrorInfo, Splits, TaskResult, TaskSpec
 from flowsdk.transition import implied
-from flowsdk.version import VERSION
+from flowsdk.version import PYTHON_VERSION, VERSION
 
 #: What the task of this process leaves. The process ends after it; to take millions of objects apart
 #: before that would take seconds.
@@ -101,9 +99,9 @@ def _identity(spec: TaskSpec) -> dict[str, Any]:
         "attempt": spec.attempt,
         "foreach": spec.foreach,
         "code": spec.code,
-        "host": socket.gethostname(),
+        "host": os.uname().nodename,
         "batch_job": os.environ.get("AWS_BATCH_JOB_ID"),
-        "versions": {"python": platform.python_version(), "flowsdk": VERSION},
+        "versions": {"python": PYTHON_VERSION, "flowsdk": VERSION},
     }
 
 

@@ -2,10 +2,11 @@ from __future__ import annotations
 
 import hashlib
 import random
+import sys
 
 import pytest
 
-from flowsdk.datastore.hashing import PIECE, Digests, digest_of, digests_of, in_pieces
+from flowsdk.datastore.hashing import PIECE, Digests, digest_of, digests_of, in_pieces, plain_digest
 
 
 @pytest.mark.parametrize("size", [0, 1, 3000, PIECE - 1, PIECE])
@@ -35,3 +36,12 @@ def test_pieces_refer_to_the_content() -> None:
         == b"abc" + bytes(96) + b"defgh"
     )
     assert pieces[0][1].obj is array.obj
+
+
+def test_pythons_own_sha256_names_small_contents_alike(monkeypatch: pytest.MonkeyPatch) -> None:
+    known = [plain_digest([b"x" * size, b"y"]) for size in (0, 1, 65_000, 70_000)]
+    monkeypatch.delitem(sys.modules, "hashlib")
+    assert [plain_digest([b"x" * size, b"y"]) for size in (0, 1, 65_000)] == known[:3]
+    assert "hashlib" not in sys.modules
+    assert plain_digest([b"x" * 70_000, b"y"]) == known[3]
+    assert "hashlib" in sys.modules
