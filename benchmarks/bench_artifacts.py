@@ -69,16 +69,20 @@ def run(python: Path, folder: Path, name: str) -> Cost:
 def main() -> int:
     """Measure and print the table."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("cases", nargs="*", metavar="case", help=f"{' or '.join(CASES)}; both")
     parser.add_argument("--rounds", type=int, default=5)
-    rounds = parser.parse_args().rounds
+    options = parser.parse_args()
+    rounds, cases = options.rounds, options.cases or CASES
+    if unknown := set(cases) - set(CASES):
+        parser.error(f"found {', '.join(unknown)}, expected {' or '.join(CASES)}")
     subjects = bench_run.subjects()
     work = Path(tempfile.mkdtemp(prefix="bench-artifacts-"))
     costs: dict[tuple[str, str], list[Cost]] = {}
     try:
         for sdk in subjects:
-            bench_run.prepare(work / sdk, sdk, CASES)
+            bench_run.prepare(work / sdk, sdk, cases)
         for _ in range(rounds):
-            for name in CASES:
+            for name in cases:
                 for sdk, python in subjects.items():
                     costs.setdefault((name, sdk), []).append(run(python, work / sdk, name))
                     bench_run.remove_stores(work / sdk)
@@ -86,7 +90,7 @@ def main() -> int:
         shutil.rmtree(work, ignore_errors=True)
 
     print(f"{'':14} {'library':10} {'wall':>8} {'range':>17} {'cpu':>8} {'peak':>10} {'ratio':>7}")
-    for name in CASES:
+    for name in cases:
         own = statistics.median(cost.wall for cost in costs[name, "flowsdk"])
         for sdk in subjects:
             found = costs[name, sdk]

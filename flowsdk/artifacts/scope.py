@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence, Set
-from concurrent.futures import ThreadPoolExecutor
 from typing import Any, Literal
 
 from flowsdk.artifacts.in_place import is_in_place
@@ -16,6 +15,7 @@ from flowsdk.artifacts.serializer import (
     serialize,
 )
 from flowsdk.datastore.blobs import BlobStore
+from flowsdk.datastore.parallel import in_parallel
 from flowsdk.datastore.storage import MappedFile, Storage
 from flowsdk.exception import ArtifactNotFound, did_you_mean
 from flowsdk.spec import ArtifactRef
@@ -59,10 +59,9 @@ class Scope:
             raise ArtifactNotFound(f"No artifact {name!r} here.{did_you_mean(name, self.refs)}")
         if self._siblings and name not in self._ahead:
             self._read_ahead(name)
-        content = self._ahead.pop(name, None)
-        if content is None:
-            content = self.blobs.get(ref.digest)
-        if isinstance(content.obj, MappedFile):
+        ahead = self._ahead.pop(name, None)
+        content = self.blobs.open(ref.digest) if ahead is None else ahead
+        if isinstance(content, memoryview) and isinstance(content.obj, MappedFile):
             self._loaded[name] = content
         return deserialize(content)
 
@@ -132,16 +131,12 @@ class Scope:
         A pickle need not come out the same after it has been loaded: strings are interned, arrays
         become contiguous. A second copy that nobody has touched shows how it comes out.
         """
-        untouched = deserialize(self.blobs.get(old.digest))
+        untouched = deserialize(self.blobs.open(old.digest))
         return serialize(untouched).digest == payload.digest
 
     def _store(self, payloads: Sequence[Payload]) -> None:
-        if len(payloads) > 1 and self._storage.remote:
-            with ThreadPoolExecutor(min(_PARALLEL, len(payloads))) as pool:
-                list(pool.map(lambda payload: payload.store(self.blobs), payloads))
-        else:
-            for payload in payloads:
-                payload.store(self.blobs)
+        threads = min(_PARALLEL, len(payloads)) if self._storage.remote else 1
+        in_parallel(threads, lambda payload: payload.store(self.blobs), payloads)
 
     def _read_ahead(self, name: str) -> None:
         """Fetch the same artifact of this and the next siblings at once: a join reads them in turn."""
@@ -157,8 +152,8 @@ class Scope:
             wanted.append((scope, ref))
         if len(wanted) < 2:
             return
-        with ThreadPoolExecutor(min(_PARALLEL, len(wanted))) as pool:
-            contents = list(pool.map(lambda item: self.blobs.get(item[1].digest), wanted))
+        threads = min(_PARALLEL, len(wanted))
+        contents = in_parallel(threads, lambda item: self.blobs.get(item[1].digest), wanted)
         for (scope, _), content in zip(wanted, contents, strict=True):
             scope._ahead[name] = content
 

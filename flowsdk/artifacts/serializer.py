@@ -25,6 +25,7 @@ from flowsdk.datastore.blobs import BlobStore
 from flowsdk.datastore.hashing import Digests, digests_of
 from flowsdk.datastore.spool import Spool, Spooled
 from flowsdk.datastore.storage import Buffer
+from flowsdk.datastore.unpacking import Unpacking
 from flowsdk.exception import CorruptBlob, UnpicklableArtifact
 
 SERIALIZER = "pickle"
@@ -35,6 +36,8 @@ _ALIGN = 64
 _OUT_OF_BAND_FROM = 4096
 #: A pickle of this size may have objects enough to occupy the garbage collector.
 _MANY_FROM = 1024 * 1024
+#: Compressed contents from this size on are unpickled while they are decompressed.
+_STREAM_FROM = 128 * 1024 * 1024
 #: How deep an unpicklable value is searched for the member to blame.
 _SEARCH_DEPTH = 6
 _File = TypeVar("_File", io.BytesIO, Spool)
@@ -117,15 +120,22 @@ def serialize(value: Any, name: str = "value", where: str = "") -> Payload:
         return Payload(spool.finish(lead, rest))
 
 
-def deserialize(content: memoryview) -> Any:
+def deserialize(content: memoryview | Unpacking) -> Any:
     """The value that :func:`serialize` wrote.
 
     Args:
-        content: The whole content. Buffers of the value refer to it, so it must not be reused.
+        content: The whole content. Buffers of the value refer to it, so it must not be reused. What is
+            compressed needs never be in memory as a whole, unless the value has such buffers.
 
     Raises:
-        CorruptBlob: The content is of another format or version.
+        CorruptBlob: The content is of another format or version, or not what was stored.
     """
+    if isinstance(content, Unpacking):
+        if content.size >= _STREAM_FROM and _is_mere_pickle(content.head(_HEAD.size)):
+            with content.stream() as file, _without_gc():
+                file.read(_HEAD.size)
+                return pickle.load(file)
+        content = content.whole()
     if content.nbytes < _HEAD.size:
         raise CorruptBlob(f"An artifact's content has only {content.nbytes} bytes.")
     version, count, pickle_size = _HEAD.unpack(content[: _HEAD.size])
@@ -143,15 +153,24 @@ def deserialize(content: memoryview) -> Any:
         at += -at % _ALIGN
         buffers.append(content[at : at + size])
         at += size
-    if stream.nbytes < _MANY_FROM or not gc.isenabled():
+    if stream.nbytes < _MANY_FROM:
         return pickle.loads(stream, buffers=buffers)
     with _without_gc():
         return pickle.loads(stream, buffers=buffers)
 
 
+def _is_mere_pickle(head: bytes) -> bool:
+    """Whether what begins like this has no buffers beside the pickle."""
+    version, count, _ = _HEAD.unpack(head)
+    return version == _VERSION and not count
+
+
 @contextmanager
 def _without_gc() -> Iterator[None]:
     """Make many objects at once, without the collector looking at all of them again and again."""
+    if not gc.isenabled():
+        yield
+        return
     gc.disable()
     try:
         yield

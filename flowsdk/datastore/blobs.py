@@ -16,6 +16,7 @@ from flowsdk.datastore import compression, keys
 from flowsdk.datastore.compression import Packed
 from flowsdk.datastore.hashing import Digests, PieceDigests, digest_of, digests_of, plain_digest
 from flowsdk.datastore.storage import Buffer, MappedFile, Storage
+from flowsdk.datastore.unpacking import Unpacking, decompressed, mismatch
 from flowsdk.exception import CorruptBlob
 
 MAGIC = b"FLB1"
@@ -94,6 +95,16 @@ class BlobStore:
             KeyNotFound: There is no such blob.
             CorruptBlob: Its content is not what its digest says.
         """
+        content = self.open(digest)
+        return content if isinstance(content, memoryview) else content.whole()
+
+    def open(self, digest: str) -> memoryview | Unpacking:
+        """As :meth:`get`; what is compressed is left to be read as it is needed.
+
+        Raises:
+            KeyNotFound: There is no such blob.
+            CorruptBlob: As for :meth:`get`.
+        """
         key = keys.blob(self._flow, digest)
         seen = PieceDigests(HEADER.size)
         stored = self._storage.view(key, seen)
@@ -103,17 +114,12 @@ class BlobStore:
         trusted = isinstance(stored.obj, MappedFile) if known is None else known == digest
         if codec == FRAMES:
             # What is stored says nothing of the content, except where it is a file of its own checksums.
-            pieces = PieceDigests()
-            content = compression.unpack(content, size, None if trusted else pieces)
-            trusted = trusted or pieces.digest() == digest
-        elif codec == ZSTD:
-            content, trusted = compression.decompressed(content, size), False
+            return Unpacking(content, size, self._storage.uri(key), None if trusted else digest)
+        if codec == ZSTD:
+            content, trusted = decompressed(content, size, self._storage.uri(key)), False
         hashed = plain_digest if scheme == WHOLE else digest_of
         if content.nbytes != size or not (trusted or hashed([content]) == digest):
-            raise CorruptBlob(
-                f"Blob {self._storage.uri(key)}: its content does not match its digest. "
-                f"Delete the object and run the task that wrote it again."
-            )
+            raise mismatch(self._storage.uri(key))
         return content
 
     def get_range(self, digest: str, start: int, length: int) -> bytes:

@@ -1,4 +1,4 @@
-"""Contents compressed piece by piece, so that all cores can do it, and undo it.
+"""Contents compressed piece by piece, so that all cores can do it, and undo it (:mod:`.unpacking`).
 
 Compressed content: a zstd frame for each :data:`~flowsdk.datastore.hashing.PIECE` of the content, each with
 a checksum, then the length of each frame (4 bytes, little endian).
@@ -6,18 +6,13 @@ a checksum, then the length of each frame (4 bytes, little endian).
 
 from __future__ import annotations
 
-import math
 import struct
 from collections.abc import Iterable, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
-from itertools import accumulate
-from typing import Any
 
-from flowsdk.datastore.hashing import PIECE, PieceDigests, in_pieces, threads_for
-from flowsdk.datastore.memory import in_memory
+from flowsdk.datastore.hashing import PIECE, in_pieces, threads_for
+from flowsdk.datastore.parallel import in_parallel
 from flowsdk.datastore.storage import Buffer
-from flowsdk.exception import CorruptBlob
 
 #: Below this, compressing saves less than a request's overhead.
 _FROM = 16 * 1024
@@ -70,10 +65,7 @@ def pack(parts: Sequence[Buffer], size: int) -> Packed | None:
     if size < _FROM or not pays(max(parts, key=lambda part: memoryview(part).nbytes)):
         return None
     pieces = list(in_pieces(parts, PIECE))
-    if len(pieces) == 1:
-        return Packed(size, [frame(pieces[0])])
-    with ThreadPoolExecutor(threads_for(len(pieces))) as pool:
-        return Packed(size, list(pool.map(frame, pieces)))
+    return Packed(size, in_parallel(threads_for(len(pieces)), frame, pieces))
 
 
 def frame(piece: Iterable[Buffer]) -> bytes:
@@ -84,78 +76,3 @@ def frame(piece: Iterable[Buffer]) -> bytes:
     compressor = zstandard.ZstdCompressor(level=_LEVEL, write_checksum=True)
     stream = compressor.compressobj(size=sum(view.nbytes for view in views))
     return b"".join([*map(stream.compress, views), stream.flush()])
-
-
-def unpack(stored: memoryview, size: int, seen: PieceDigests | None = None) -> memoryview:
-    """The content that :func:`pack` compressed.
-
-    Args:
-        stored: What was stored of it.
-        size: Its bytes.
-        seen: Told of its pieces.
-
-    Raises:
-        CorruptBlob: It is not what was stored.
-    """
-    count = math.ceil(size / PIECE)
-    end = stored.nbytes - 4 * count
-    lengths = struct.unpack(f"<{count}I", stored[end:]) if end >= 0 else ()
-    if sum(lengths) != end:
-        raise CorruptBlob(
-            f"A compressed blob cannot be read: found {stored.nbytes} bytes with frames of "
-            f"{sum(lengths)}, expected {count} frames and their lengths."
-        )
-    room = in_memory(size)
-
-    def piece(at: int, end: int, length: int) -> None:
-        target = room[at : at + PIECE]
-        _fill(stored[end - length : end], target)
-        if seen:
-            seen.add(at, target)
-
-    if count == 1:
-        piece(0, end, end)
-    else:
-        with ThreadPoolExecutor(threads_for(count)) as pool:
-            list(pool.map(piece, range(0, size, PIECE), accumulate(lengths), lengths))
-    return room
-
-
-def decompressed(stored: memoryview, size: int) -> memoryview:
-    """The content of a single zstd stream, as blobs had at first.
-
-    Raises:
-        CorruptBlob: It is none.
-    """
-    room = in_memory(size)
-    _fill(stored, room)
-    return room
-
-
-def _fill(stored: memoryview, target: memoryview) -> None:
-    """Decompress one frame into ``target``, which it has to fill."""
-    zstandard = _zstandard()
-    at = 0
-    try:
-        with zstandard.ZstdDecompressor().stream_reader(stored) as stream:
-            while at < target.nbytes and (count := stream.readinto(target[at:])):
-                at += count
-            more = stream.read(1)  # looks at the checksum, too
-    except zstandard.ZstdError as error:
-        raise CorruptBlob(f"A compressed blob cannot be read: {error}.") from error
-    if at != target.nbytes or more:
-        found = "more" if more else f"{at} bytes"
-        raise CorruptBlob(
-            f"A compressed blob cannot be read: found {found}, expected {target.nbytes} bytes of content."
-        )
-
-
-def _zstandard() -> Any:
-    try:
-        import zstandard
-    except ImportError as error:
-        raise CorruptBlob(
-            "This artifact is compressed with zstd and the package 'zstandard' is not installed "
-            "here. Install it (pip install zstandard)."
-        ) from error
-    return zstandard

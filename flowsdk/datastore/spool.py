@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
 
 from flowsdk.datastore import compression
 from flowsdk.datastore.compression import Packed
 from flowsdk.datastore.hashing import PIECE, THREADS, Digests, piece_digest, threads_for
 from flowsdk.datastore.storage import Buffer
+from flowsdk.datastore.unpacking import Unpacking
+
+if TYPE_CHECKING:
+    from concurrent.futures import Future, ThreadPoolExecutor
 
 #: From so many pieces on threads pay.
 _TOGETHER_FROM = 4
@@ -91,7 +95,7 @@ class Spool:
             packed = Packed(PIECE * len(frames), frames)
             stored = memoryview(b"".join(packed.parts()))
             return Spooled(
-                [lead, *self._kept, compression.unpack(stored, packed.size), *self._open, *rest]
+                [lead, *self._kept, Unpacking(stored, packed.size).whole(), *self._open, *rest]
             )
         parts = [lead, *self._kept, *self._open, *rest]
         self._complete = True
@@ -121,6 +125,8 @@ class Spool:
             return
         self._kept += piece
         if len(self._kept) == _TOGETHER_FROM:
+            from concurrent.futures import ThreadPoolExecutor  # as in flowsdk.datastore.parallel
+
             self._packs = compression.pays(self._kept[-1])
             self._pool = ThreadPoolExecutor(self._threads)
             waiting, self._kept = self._kept[1:], self._kept[:1]

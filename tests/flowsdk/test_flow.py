@@ -212,7 +212,7 @@ def test_inputs(store: FlowDatastore) -> None:
 def test_merging(store: FlowDatastore, monkeypatch: pytest.MonkeyPatch) -> None:
     flow = flow_in(store, "join")
     inputs = inputs_of(store, a={"x": 1, "same": {"s"}}, b={"y": 2, "same": {"s"}})
-    monkeypatch.setattr(store.blobs, "get", lambda _: pytest.fail("merging loaded a value"))
+    monkeypatch.setattr(store.blobs, "open", lambda _: pytest.fail("merging loaded a value"))
     flow.merge_artifacts(inputs)
     monkeypatch.undo()
     assert (flow.x, flow.y, flow.same) == (1, 2, {"s"})

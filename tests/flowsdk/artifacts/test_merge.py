@@ -43,7 +43,7 @@ def test_nothing_is_loaded_where_digests_agree(
     store: FlowDatastore, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     inputs = [branch(store, x=[1], y="a"), branch(store, x=[1])]
-    monkeypatch.setattr(store.blobs, "get", lambda _: pytest.fail("loaded"))
+    monkeypatch.setattr(store.blobs, "open", lambda _: pytest.fail("loaded"))
     assert set(merged(*inputs)) == {"x", "y"}
 
 
@@ -92,8 +92,8 @@ def test_only_as_much_is_loaded_as_shows_the_conflict(
 ) -> None:
     inputs = [branch(store, x=n) for n in range(100)]
     read: list[str] = []
-    get = store.blobs.get
-    monkeypatch.setattr(store.blobs, "get", lambda digest: read.append(digest) or get(digest))
+    open_ = store.blobs.open
+    monkeypatch.setattr(store.blobs, "open", lambda digest: read.append(digest) or open_(digest))
     with pytest.raises(UnhandledInMergeArtifactsException):
         merged(*inputs)
     assert len(read) == 2

@@ -79,7 +79,7 @@ def test_siblings_read_ahead_for_each_other(
     scopes = [scope_of(store, n=n, other=n) for n in range(10)]
     link_siblings(scopes)
     assert scopes[3].load("n") == 3
-    monkeypatch.setattr(store.blobs, "get", lambda _: pytest.fail("not read ahead"))
+    monkeypatch.setattr(store.blobs, "open", lambda _: pytest.fail("not read ahead"))
     assert [scope.load("n") for scope in scopes[4:]] == [4, 5, 6, 7, 8, 9]
 
 
@@ -89,8 +89,8 @@ def test_reading_ahead_is_bounded(store: FlowDatastore, monkeypatch: pytest.Monk
     scopes = [scope_of(store, blob=bytes([n]) * 1000) for n in range(10)]
     link_siblings(scopes)
     read: list[str] = []
-    original = store.blobs.get
-    monkeypatch.setattr(store.blobs, "get", lambda digest: read.append(digest) or original(digest))
+    original = store.blobs.open
+    monkeypatch.setattr(store.blobs, "open", lambda digest: read.append(digest) or original(digest))
     scopes[0].load("blob")
     assert len(read) == 2
 

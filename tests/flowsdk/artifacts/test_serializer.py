@@ -11,10 +11,11 @@ from typing import ClassVar
 import pytest
 
 from flowsdk.artifacts.serializer import deserialize, dump, serialize
-from flowsdk.datastore.blobs import BlobStore
+from flowsdk.datastore.blobs import HEADER, BlobStore
 from flowsdk.datastore.folder import FolderStorage
 from flowsdk.datastore.hashing import digest_of
 from flowsdk.datastore.spool import Spool
+from flowsdk.datastore.unpacking import Unpacking
 from flowsdk.exception import CorruptBlob, UnpicklableArtifact
 
 
@@ -144,7 +145,56 @@ def test_large_pickles_are_hashed_and_compressed_while_they_are_made(
     (file,) = (path for path in tmp_path.rglob("*") if path.is_file())
     assert (file.stat().st_size < payload.size / 2) is shrinks
     assert deserialize(blobs.get(payload.digest)) == value
+    assert deserialize(blobs.open(payload.digest)) == value
     assert payload.store(blobs) == payload.digest  # it is there
+
+
+@pytest.fixture
+def streaming(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("flowsdk.artifacts.serializer._STREAM_FROM", 1024 * 1024)
+
+
+def packed(tmp_path: Path, value: object) -> Unpacking:
+    blobs = BlobStore(FolderStorage(str(tmp_path)), "F")
+    content = blobs.open(serialize(value).store(blobs))
+    assert isinstance(content, Unpacking)
+    return content
+
+
+@pytest.mark.usefixtures("streaming")
+def test_a_large_pickle_is_loaded_in_the_memory_of_a_few_pieces(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    value = large(shrinks=True)
+    content = packed(tmp_path, value)
+    monkeypatch.setattr(content, "whole", lambda: pytest.fail("loaded as a whole"))
+    assert deserialize(content) == value
+
+
+@pytest.mark.usefixtures("streaming")
+def test_what_has_buffers_too_is_loaded_as_a_whole(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    numpy = pytest.importorskip("numpy")
+    value = [large(shrinks=True), numpy.zeros(1_000_000)]
+    content = packed(tmp_path, value)
+    monkeypatch.setattr(content, "stream", lambda: pytest.fail("loaded as a stream"))
+    rows, zeros = deserialize(content)
+    assert rows == value[0]
+    assert (zeros == value[1]).all()
+
+
+@pytest.mark.usefixtures("streaming")
+@pytest.mark.parametrize("where", [0, 4, 100])
+def test_damage_is_noticed_before_anything_is_loaded(tmp_path: Path, where: int) -> None:
+    value = [n % 100 for n in range(4_000_000)]
+    packed(tmp_path, value)
+    (file,) = (path for path in tmp_path.rglob("*") if path.is_file())
+    data = bytearray(file.read_bytes())
+    data[HEADER.size + where] ^= 1
+    file.write_bytes(data)
+    with pytest.raises(CorruptBlob, match=f"Blob .*{file.name}: .*Delete the object"):
+        deserialize(BlobStore(FolderStorage(str(tmp_path)), "F").open(file.name))
 
 
 def test_a_large_pickle_that_only_cloudpickle_can_make() -> None:

@@ -87,5 +87,5 @@ def test_damage_of_a_large_compressed_file_is_noticed(tmp_path: Path) -> None:
     data = bytearray(path.read_bytes())
     data[len(data) // 2] ^= 1
     path.write_bytes(data)
-    with pytest.raises(CorruptBlob, match="cannot be read"):
+    with pytest.raises(CorruptBlob, match="cannot be decompressed"):
         blobs.get(digest)

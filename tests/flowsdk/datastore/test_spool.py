@@ -5,9 +5,10 @@ from collections.abc import Callable, Iterator, Sequence
 
 import pytest
 
-from flowsdk.datastore import compression, spool
+from flowsdk.datastore import spool
 from flowsdk.datastore.hashing import PIECE, digests_of
 from flowsdk.datastore.spool import Spool, Spooled
+from flowsdk.datastore.unpacking import Unpacking
 
 LEAD = b"lead".ljust(64, b"\0")
 TEXT = b"lorem ipsum dolor sit amet " * 4_000_000
@@ -30,7 +31,7 @@ def content_of(spooled: Spooled) -> bytes:
     if spooled.packed is None:
         return b"".join(spooled.parts)
     stored = b"".join(spooled.packed.parts())
-    return bytes(compression.unpack(memoryview(stored), spooled.packed.size))
+    return bytes(Unpacking(memoryview(stored), spooled.packed.size).whole())
 
 
 @pytest.mark.parametrize("chunk", [64 * 1024, 5 * PIECE + 3])

@@ -540,3 +540,53 @@ def test_garbage_is_collected_less_often_unless_the_flow_says_how_often(
     """
     done = run_flow(write_flow(tmp_path, body), "run")
     assert done.returncode == 0, done.stderr
+
+
+def test_a_trivial_task_loads_no_more_than_it_needs(tmp_path: Path) -> None:
+    body = """
+    class Small(FlowSpec):
+        @step
+        def start(self):
+            self.xs = [1, 2]
+            self.next(self.body, foreach="xs")
+        @step
+        def body(self):
+            self.y = self.input
+            self.next(self.join)
+        @step
+        def join(self, inputs):
+            self.total = sum(i.y for i in inputs)
+            self.next(self.end)
+        @step
+        def end(self):
+            import sys
+            costly = {"_hashlib", "_socket", "asyncio", "concurrent.futures", "logging", "tarfile"}
+            assert not costly & set(sys.modules), costly & set(sys.modules)
+    if __name__ == "__main__":
+        Small()
+    """
+    done = run_flow(write_flow(tmp_path, body), "run")
+    assert done.returncode == 0, done.stderr
+
+
+def test_a_task_whose_files_are_used_up_says_what_went_wrong(tmp_path: Path) -> None:
+    body = """
+    import os, resource
+
+    class Greedy(FlowSpec):
+        @step
+        def start(self):
+            resource.setrlimit(resource.RLIMIT_NOFILE, (32, 32))
+            while True:
+                os.dup(1)
+            self.next(self.end)
+        @step
+        def end(self):
+            pass
+    if __name__ == "__main__":
+        Greedy()
+    """
+    done = run_flow(write_flow(tmp_path, body), "run")
+    assert done.returncode == 1
+    assert "OSError: [Errno 24] Too many open files" in done.stderr
+    assert "os.dup(1)" in done.stderr
