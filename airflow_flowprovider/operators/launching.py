@@ -151,11 +151,10 @@ class Launcher:
         pending = progress.pending()
         if not pending:
             return []
-        spec = progress.specs(pending[0])[0]
-        if self._tries.first and self._tries.generation:
-            self._end_predecessors(spec)
         self.is_new = self._tries.first and self._begin(progress)
-        return [] if self.is_new else self._find(spec, progress)
+        if self.is_new and not self._tries.generation:
+            return []
+        return self._find(progress.specs(pending[0])[0], progress)
 
     def launch(
         self, progress: Progress, round_number: int, at_work: Sequence[Job] = ()
@@ -246,20 +245,6 @@ class Launcher:
     def _queue(self) -> str | None:
         return self._defaults.queue_of(self._settings)
 
-    def _end_predecessors(self, spec: TaskSpec) -> None:
-        """End jobs from before the task was cleared that are still there.
-
-        Mostly there are none. But a trigger that no triggerer had taken up yet, when a user cleared
-        its task, could not end its job.
-        """
-        if not self._queue:
-            return
-        own = job_prefix(spec.flow, spec.run, spec.step, self._part, self._tries.generation)
-        all_own = task_prefix(spec.flow, spec.run, spec.step, self._part)
-        found = self._jobs.find(self._queue, all_own)
-        superseded = [s.id for s in found if s.active and not s.name.startswith(own)]
-        self._end(superseded, "The task was cleared in Airflow")
-
     def _end(self, job_ids: Sequence[str], reason: str) -> None:
         for job_id in job_ids:
             try:
@@ -268,14 +253,25 @@ class Launcher:
                 _log.warning("Batch job %s, of no use any more, may go on: %s", job_id, error)
 
     def _find(self, spec: TaskSpec, progress: Progress) -> list[Job]:
-        """The jobs of this generation that may still bring results."""
+        """The jobs of this generation that may still bring results; those of earlier ones are ended.
+
+        Mostly there are none of those. But a trigger that no triggerer had taken up yet, when a user
+        cleared its task, could not end its job; nor does it help that the first try since then looks,
+        for its worker may die of something else.
+        """
         if not self._queue:
             return []
-        prefix = job_prefix(spec.flow, spec.run, spec.step, self._part, self._tries.generation)
+        identity = (spec.flow, spec.run, spec.step, self._part)
+        prefix = job_prefix(*identity, self._tries.generation)
+        is_cleared = self._tries.generation > 0
+        look_for = task_prefix(*identity) if is_cleared else prefix
+        active = [state for state in self._jobs.find(self._queue, look_for) if state.active]
+        superseded = [state.id for state in active if not state.name.startswith(prefix)]
+        self._end(superseded, "The task was cleared in Airflow")
         found = {
             state.id: numbers
-            for state in self._jobs.find(self._queue, prefix)
-            if state.active and (numbers := numbers_of(state.name, prefix)) is not None
+            for state in active
+            if (numbers := numbers_of(state.name, prefix)) is not None
         }
         # A list does not say which jobs have been asked to stop; those are as good as dead.
         states = self._jobs.describe(found)

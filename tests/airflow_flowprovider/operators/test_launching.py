@@ -193,6 +193,17 @@ def test_a_cleared_task_runs_afresh_and_alone(
     assert worker.launch(Tries(3, 2))[0].id == "job-2"
 
 
+@pytest.mark.parametrize("tries", [Tries(1, 1), Tries(2, 1)], ids=["same", "next"])
+def test_a_job_from_before_a_clear_is_ended_though_the_first_try_since_then_has_died(
+    fake: FakeBatch, worker: Worker, store: FlowDatastore, tries: Tries
+) -> None:
+    worker.launch(FIRST)
+    store.write_spec(worker.spec(1))  # it has begun
+    assert worker.launch(tries)[0].id == "job-1"
+    assert fake.jobs["job-0"]["isTerminated"]
+    assert "isTerminated" not in fake.jobs["job-1"]
+
+
 def test_the_same_try_of_a_cleared_task_again_adopts_its_own_job(
     fake: FakeBatch, worker: Worker
 ) -> None:
