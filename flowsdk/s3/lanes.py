@@ -50,6 +50,11 @@ class Lanes:
         self._content = 0
         self._complained = 0.0
 
+    @property
+    def full(self) -> bool:
+        """Whether as many jobs are under way as pay."""
+        return self._running >= self.limit
+
     def run(self, work: Callable[[T], int], items: Iterable[T]) -> None:
         """Do ``work`` for every item, in parallel; what it returns is how many bytes it moved.
 

@@ -10,6 +10,7 @@ import zlib
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
+from itertools import pairwise
 from typing import Any, TypeAlias
 
 from flowsdk.datastore import hashing
@@ -27,6 +28,9 @@ MULTIPART_FROM = 16 * 1024 * 1024
 #: Seconds before what failed is tried again, as long as it fails without any progress; each is
 #: stretched at random, so that many clients do not come back at once.
 _PAUSES = (0.05, 0.1, 0.3, 1.0, 3.0, 5.0, 10.0)
+#: An object up to this is read over one connection where all lanes are in use: to leave what has been
+#: asked for costs a connection, and others keep the line busy.
+_WHOLE = 32 * 1024 * 1024
 #: How often an object may change while it is read, or an upload be lost.
 _STARTS = 4
 
@@ -263,26 +267,26 @@ class _Reading:
         self._data: memoryview | None = None
         self._headers: Mapping[str, str] = {}
         self._offset = 0
+        self._asked = 0
 
     def read(self) -> Content:
         received = self._begin()
         data = self._data
         if data is None:  # an empty object has no ranges
             return Content(self._allocate(0), self._headers)
-        first = data[: self._first_piece]
-        if received < first.nbytes:
-            self._fill((0, first), received)
-        elif self._seen:
-            self._seen(0, first)
-        starts = range(first.nbytes, data.nbytes, hashing.PIECE)
-        if starts:
-            self._transfers.lanes.run(
-                self._fill, ((at, data[at : at + hashing.PIECE]) for at in starts)
-            )
+        missing: list[tuple[int, memoryview, int]] = []
+        cuts = range(self._first_piece, data.nbytes, hashing.PIECE)
+        for at, end in pairwise((0, *cuts, data.nbytes)):
+            if received < end:
+                missing.append((at, data[at:end], max(0, received - at)))
+            elif self._seen:
+                self._seen(at, data[at:end])
+        if missing:
+            self._transfers.lanes.run(self._fill, missing)
         return Content(data, self._headers)
 
     def _begin(self) -> int:
-        """Ask for all; how much of the first piece has come. S3 tells the size with the first bytes."""
+        """Ask for all; how much of it has come. S3 tells the size with the first bytes."""
         call = Call("GetObject", {**self._place, "ChecksumMode": "ENABLED"})
         trials = Trials(self._uri, self._transfers.lanes)
         while True:
@@ -302,7 +306,7 @@ class _Reading:
             elif self._data is not None and not _fits(self._data, answer.headers):
                 trials.failed("what came does not have the checksum that S3 keeps")
             else:
-                return self._first_piece
+                return self._asked
 
     def _make_room(self, headers: Mapping[str, str]) -> memoryview:
         size = int(headers["content-length"])
@@ -311,11 +315,14 @@ class _Reading:
             self._offset = int(span.removeprefix("bytes ").partition("-")[0])
         if self._data is None or self._data.nbytes != size:
             self._data = self._allocate(size)
-        return self._data[: self._first_piece]
+        # More than a piece leaves its connection useless: not where others wait for one.
+        whole = self._transfers.lanes.full and size <= _WHOLE
+        self._asked = size if whole else min(size, self._first_piece)
+        return self._data[: self._asked]
 
-    def _fill(self, piece: tuple[int, memoryview], received: int = 0) -> int:
-        """Read the rest of one piece; goes on where a connection breaks."""
-        at, view = piece
+    def _fill(self, piece: tuple[int, memoryview, int]) -> int:
+        """Read the rest of one piece, of which so much has come; goes on where a connection breaks."""
+        at, view, received = piece
         begin = self._offset + at
         place = {name: self._place[name] for name in ("Bucket", "Key")}
         if etag := self._headers.get("etag"):

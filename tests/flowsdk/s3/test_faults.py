@@ -11,6 +11,7 @@ import pytest
 from flowsdk.datastore import keys, open_storage
 from flowsdk.datastore.blobs import HEADER, BlobStore
 from flowsdk.datastore.hashing import Digests, digests_of, piece_digest
+from flowsdk.datastore.s3 import S3Storage
 from flowsdk.exception import DatastoreError, KeyNotFound
 from tests.flowsdk.datastore.test_storage import one_wins
 from tests.flowsdk.s3.conftest import PIECE
@@ -25,7 +26,9 @@ def test_no_fault_makes_or_gives_a_corrupt_artifact(
     seed: int, endpoint: Endpoint, client: Any
 ) -> None:
     numbers = random.Random(seed)
-    blobs = BlobStore(open_storage("s3://flows/pre", client), "F")
+    storage = open_storage("s3://flows/pre", client)
+    assert isinstance(storage, S3Storage)
+    blobs = BlobStore(storage, "F")
     stored = read = 0
     faults = endpoint.faults = Faults(seed, 0.0)
     for trial in range(TRIALS):
@@ -33,6 +36,7 @@ def test_no_fault_makes_or_gives_a_corrupt_artifact(
         digests = digests_of([content])
         where = f"seed {seed}, trial {trial}"
         faults.rate = numbers.choice((0.1, 0.3, 0.6))
+        storage.transfers.lanes.limit = numbers.choice((0, 8))  # 0: as if all were in use
         try:
             blobs.put([content[:99], content[99:]], digests, compress=False)
             stored += 1

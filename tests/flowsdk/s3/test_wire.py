@@ -90,6 +90,19 @@ def test_a_connection_is_used_again_and_not_shared_with_a_fork(
 
 
 @pytest.mark.usefixtures("small_pieces")
+@pytest.mark.parametrize(("limit", "requests"), [(0, 1), (8, 8)])
+def test_an_object_is_read_over_one_connection_where_no_other_is_to_be_had(
+    endpoint: Endpoint, client: Any, limit: int, requests: int
+) -> None:
+    transfers = Transfers(client)
+    transfers.put("flows", "k", [CONTENT])
+    transfers.lanes.limit = limit
+    before = endpoint.requests
+    assert transfers.get("flows", "k").data == CONTENT
+    assert endpoint.requests - before == requests
+
+
+@pytest.mark.usefixtures("small_pieces")
 def test_a_connection_that_crawls_is_replaced(
     endpoint: Endpoint, client: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
