@@ -5,10 +5,11 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Iterator, Sequence
+from email.utils import parsedate_to_datetime
 from typing import TYPE_CHECKING, Any
 
 from flowsdk.datastore.storage import Buffer, Entry, Storage
-from flowsdk.exception import DatastoreError, UsageError
+from flowsdk.exception import DatastoreError, KeyNotFound, UsageError
 from flowsdk.s3.errors import MISSING, translated
 from flowsdk.s3.transfers import Transfers
 
@@ -117,10 +118,11 @@ class S3Storage(Storage):
                 raise DatastoreError(f"{self.root}: not everything could be deleted: {why}.")
 
     def modified(self, key: str) -> float | None:
-        with translated(self.uri(key)) as failure:
-            failure.allow(*MISSING)
-            head = self.client.head_object(Bucket=self.bucket, Key=self._prefix + key)
-        return None if failure.met else head["LastModified"].timestamp()
+        try:
+            head = self.transfers.head(self.bucket, self._prefix + key)
+        except KeyNotFound:
+            return None
+        return parsedate_to_datetime(head["last-modified"]).timestamp()
 
     def freshen(self, key: str) -> bool:
         place = {"Bucket": self.bucket, "Key": self._prefix + key}

@@ -31,9 +31,9 @@ class Lanes:
 
     How it works:
         While more lanes bring more throughput their number doubles; when they bring none it goes
-        back by one step and stays for a while. A complaint – S3 asks for fewer requests, or a
-        connection times out – halves it. Threads live as long as one :meth:`run`, so a process may
-        fork whenever none is under way.
+        back by one step and stays for a while. What new lanes bring is measured once they have opened
+        their connections. A complaint – S3 asks for fewer requests, or a connection times out – halves
+        it. Threads live as long as one :meth:`run`, so a process may fork whenever none is under way.
 
     Args:
         most: Never more than this.
@@ -48,6 +48,7 @@ class Lanes:
         self._since = 0.0
         self._best = 0.0
         self._content = 0
+        self._connecting = True
         self._complained = 0.0
 
     @property
@@ -124,12 +125,14 @@ class Lanes:
                 return
             throughput = self._done / elapsed
             self._done, self._since = 0, time.monotonic()
-            if self._content:
+            if self._connecting:
+                self._connecting = False
+            elif self._content:
                 self._content -= 1
             elif throughput > self._best * _GAIN:
                 full = self.limit == self._most
                 self._best, self._content = (0.0, _CONTENT) if full else (throughput, 0)
-                self.limit = min(self._most, self.limit * 2)
+                self.limit, self._connecting = min(self._most, self.limit * 2), True
             else:
                 self.limit = min(self.limit, max(_FIRST, self.limit // 2))
                 self._best, self._content = 0.0, _CONTENT
