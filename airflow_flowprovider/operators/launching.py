@@ -17,7 +17,7 @@ from airflow_flowprovider.records import TaskInstance
 from flowsdk.aws_batch.definition import BatchDefaults
 from flowsdk.aws_batch.jobs import BatchJobs
 from flowsdk.aws_batch.launching import in_jobs, is_gang, node_id, submit_tasks
-from flowsdk.aws_batch.names import job_name, job_prefix, numbers_of, task_prefix
+from flowsdk.aws_batch.names import attempt_of, job_name, job_prefix, numbers_of, task_prefix
 from flowsdk.aws_batch.state import JobState
 from flowsdk.datastore import FlowDatastore, keys
 from flowsdk.decorators.settings import StepSettings
@@ -253,12 +253,7 @@ class Launcher:
                 _log.warning("Batch job %s, of no use any more, may go on: %s", job_id, error)
 
     def _find(self, spec: TaskSpec, progress: Progress) -> list[Job]:
-        """The jobs of this generation that may still bring results; those of earlier ones are ended.
-
-        Mostly there are none of those. But a trigger that no triggerer had taken up yet, when a user
-        cleared its task, could not end its job; nor does it help that the first try since then looks,
-        for its worker may die of something else.
-        """
+        """The jobs of this generation that may still bring results; those of earlier ones are ended."""
         if not self._queue:
             return []
         identity = (spec.flow, spec.run, spec.step, self._part)
@@ -266,8 +261,7 @@ class Launcher:
         is_cleared = self._tries.generation > 0
         look_for = task_prefix(*identity) if is_cleared else prefix
         active = [state for state in self._jobs.find(self._queue, look_for) if state.active]
-        superseded = [state.id for state in active if not state.name.startswith(prefix)]
-        self._end(superseded, "The task was cleared in Airflow")
+        self._end_predecessors([s for s in active if not s.name.startswith(prefix)], look_for)
         found = {
             state.id: numbers
             for state in active
@@ -280,6 +274,17 @@ class Launcher:
             for job_id, state in states.items()
             if state.active and not state.stopping
         ]
+
+    def _end_predecessors(self, others: Sequence[JobState], prefix: str) -> None:
+        """End jobs of other generations that are still there.
+
+        Mostly there are none. But a trigger that no triggerer had taken up yet, when a user cleared
+        its task, could not end its job. Each try since then does, for the first may die before it has
+        – but only of attempts before its own: a worker that Airflow has given up may still be alive.
+        """
+        attempts = {state.id: attempt_of(state.name, prefix) for state in others}
+        superseded = [i for i, n in attempts.items() if n is not None and n < self._tries.attempt]
+        self._end(superseded, "The task was cleared in Airflow")
 
     def _adopted(
         self,

@@ -17,6 +17,7 @@ _DIGEST_CHARACTERS = 12
 #: Of flow and step: what is left beside the digest and two numbers of any plausible length.
 _HEAD_CHARACTERS = 90
 _FOREIGN = re.compile(r"[^A-Za-z0-9_-]")
+_NUMBERS = re.compile(r"g\d+-(?P<attempt>\d+)(-\d+-\d+)?")
 
 
 def task_prefix(flow: str, run: str, step: str, task: str) -> str:
@@ -70,6 +71,17 @@ def job_name(
     """
     name = f"{job_prefix(flow, run, step, task, generation)}{attempt}"
     return f"{name}-{place[0]}-{place[1]}" if any(place) else name
+
+
+def attempt_of(name: str, prefix: str) -> int | None:
+    """The attempt in a job's name, whatever its generation; None if it does not belong to a task.
+
+    Args:
+        name: The job's.
+        prefix: Of :func:`task_prefix`.
+    """
+    found = _NUMBERS.fullmatch(name.removeprefix(prefix))
+    return int(found["attempt"]) if found and name.startswith(prefix) else None
 
 
 def numbers_of(name: str, prefix: str) -> tuple[int, ...] | None:

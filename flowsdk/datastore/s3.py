@@ -31,8 +31,8 @@ class S3Storage(Storage):
 
     How it works:
         ``if_absent`` is S3's conditional write (``If-None-Match: *``), so the first of several
-        concurrent writers wins. Contents travel by :class:`~flowsdk.s3.transfers.Transfers`, all else
-        by botocore, which also retries it.
+        concurrent writers wins. Contents travel by :class:`~flowsdk.s3.transfers.Transfers`, which is also
+        asked whether they are there; all else by botocore, which also retries it.
 
     Args:
         root: ``s3://bucket/prefix``.

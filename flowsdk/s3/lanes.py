@@ -31,8 +31,8 @@ class Lanes:
 
     How it works:
         While more lanes bring more throughput their number doubles; when they bring none it goes
-        back by one step and stays for a while. What new lanes bring is measured once they have opened
-        their connections. A complaint – S3 asks for fewer requests, or a connection times out – halves
+        back by one step and stays for a while. Nothing is measured while threads and connections are
+        opened, at the beginning and after each step. A complaint – S3 asks for fewer requests, or a connection times out – halves
         it. Threads live as long as one :meth:`run`, so a process may fork whenever none is under way.
 
     Args:
@@ -63,7 +63,8 @@ class Lanes:
         """
         batch = _Batch(work, iter(items))
         with self._lock:
-            self._since, self._done = time.monotonic(), 0
+            if not self._running:  # a job's own jobs are part of what is measured
+                self._since, self._done, self._connecting = time.monotonic(), 0, True
             self._running += 1
         try:
             self._follow(batch)  # the caller is one of the lanes

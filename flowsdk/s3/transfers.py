@@ -61,13 +61,13 @@ class Transfers:
     """Moves objects.
 
     How it works:
-        A large object is read in ranges into one buffer and written in parts from the caller's. A
-        range that breaks goes on where it broke, on another connection, but only of the same object
+        A large object is read in ranges into one buffer – where all lanes are in use, one up to 32 MiB
+        in one – and written in parts from the caller's. A range that breaks goes on where it broke, on another connection, but only of the same object
         (``If-Match``). Every request carries the SHA-256 of what it sends, which S3 checks. An object
         is visible once all of it is there: a broken upload is called off.
     What it does not do:
-        Objects that somebody else has sent in parts are read without a checksum of S3's: it keeps
-        one of each part, and does not say where parts begin.
+        An object of more than one piece is not compared with S3's checksum when it is read: of one that
+        was sent in parts S3 keeps one of each part, and does not say where parts begin.
 
     Args:
         client: An S3 client of boto3 or botocore.
@@ -315,7 +315,7 @@ class _Reading:
             self._offset = int(span.removeprefix("bytes ").partition("-")[0])
         if self._data is None or self._data.nbytes != size:
             self._data = self._allocate(size)
-        # More than a piece leaves its connection useless: not where others wait for one.
+        # What is asked for and not read costs the connection: not where all lanes are in use.
         whole = self._transfers.lanes.full and size <= _WHOLE
         self._asked = size if whole else min(size, self._first_piece)
         return self._data[: self._asked]
@@ -367,7 +367,7 @@ class _Span:
 
 
 def _fits(data: memoryview, headers: Mapping[str, str]) -> bool:
-    """Whether an object that came at once has the checksum that S3 keeps of it, if it keeps one."""
+    """Whether an object of one piece has the checksum that S3 keeps of it, if it keeps one."""
     if "content-range" in headers or data.nbytes > hashing.PIECE:
         return True
     if headers.get("x-amz-checksum-type", "FULL_OBJECT") != "FULL_OBJECT":

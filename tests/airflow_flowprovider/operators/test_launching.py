@@ -204,6 +204,16 @@ def test_a_job_from_before_a_clear_is_ended_though_the_first_try_since_then_has_
     assert "isTerminated" not in fake.jobs["job-1"]
 
 
+def test_a_worker_that_was_given_up_ends_no_job_of_a_later_try(
+    fake: FakeBatch, worker: Worker
+) -> None:
+    worker.launch(FIRST)
+    assert worker.launch(Tries(2, 2))[0].id == "job-1"
+    worker.launch(Tries(1, 1))
+    assert fake.jobs["job-0"]["isTerminated"]
+    assert "isTerminated" not in fake.jobs["job-1"]
+
+
 def test_the_same_try_of_a_cleared_task_again_adopts_its_own_job(
     fake: FakeBatch, worker: Worker
 ) -> None:

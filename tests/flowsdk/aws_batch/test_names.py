@@ -4,7 +4,14 @@ import re
 
 import pytest
 
-from flowsdk.aws_batch.names import MAX_CHARACTERS, job_name, job_prefix, numbers_of
+from flowsdk.aws_batch.names import (
+    MAX_CHARACTERS,
+    attempt_of,
+    job_name,
+    job_prefix,
+    numbers_of,
+    task_prefix,
+)
 
 RUN = "manual__2026-11-21T09:00:00.123456+00:00"
 
@@ -25,6 +32,14 @@ def test_names_of_a_generation_share_their_prefix_and_no_others() -> None:
     ]
     assert [numbers_of(other, prefix) for other in others] == [None] * 4
     assert numbers_of(prefix + "2-copy", prefix) is None
+
+
+def test_the_attempt_of_a_job_is_known_whatever_its_generation() -> None:
+    prefix = task_prefix("MyFlow", RUN, "train", "0")
+    assert attempt_of(job_name("MyFlow", RUN, "train", "0", 12, 3), prefix) == 12
+    assert attempt_of(job_name("MyFlow", RUN, "train", "0", 4, 10, (1, 3)), prefix) == 4
+    assert attempt_of(job_name("MyFlow", RUN, "train", "1", 4), prefix) is None
+    assert attempt_of(prefix + "g0-2-copy", prefix) is None
 
 
 def test_jobs_of_one_task_instance_are_told_apart() -> None:

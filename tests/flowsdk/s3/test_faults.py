@@ -36,13 +36,13 @@ def test_no_fault_makes_or_gives_a_corrupt_artifact(
         digests = digests_of([content])
         where = f"seed {seed}, trial {trial}"
         faults.rate = numbers.choice((0.1, 0.3, 0.6))
-        storage.transfers.lanes.limit = numbers.choice((0, 8))  # 0: as if all were in use
         try:
             blobs.put([content[:99], content[99:]], digests, compress=False)
             stored += 1
             put = True
         except DatastoreError:
             put = False
+        storage.transfers.lanes.limit = numbers.choice((0, 8))  # 0: as if all were in use
         try:
             assert blobs.get(digests.name) == content, where
             read += 1
