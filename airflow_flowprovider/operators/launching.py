@@ -258,8 +258,7 @@ class Launcher:
             return []
         identity = (spec.flow, spec.run, spec.step, self._part)
         prefix = job_prefix(*identity, self._tries.generation)
-        is_cleared = self._tries.generation > 0
-        look_for = task_prefix(*identity) if is_cleared else prefix
+        look_for = task_prefix(*identity) if self._tries.generation else prefix
         active = [state for state in self._jobs.find(self._queue, look_for) if state.active]
         self._end_predecessors([s for s in active if not s.name.startswith(prefix)], look_for)
         found = {

@@ -17,7 +17,6 @@ _DIGEST_CHARACTERS = 12
 #: Of flow and step: what is left beside the digest and two numbers of any plausible length.
 _HEAD_CHARACTERS = 90
 _FOREIGN = re.compile(r"[^A-Za-z0-9_-]")
-_NUMBERS = re.compile(r"g\d+-(?P<attempt>\d+)(-\d+-\d+)?")
 
 
 def task_prefix(flow: str, run: str, step: str, task: str) -> str:
@@ -80,8 +79,9 @@ def attempt_of(name: str, prefix: str) -> int | None:
         name: The job's.
         prefix: Of :func:`task_prefix`.
     """
-    found = _NUMBERS.fullmatch(name.removeprefix(prefix))
-    return int(found["attempt"]) if found and name.startswith(prefix) else None
+    generation = name.removeprefix(prefix).partition("-")[0]
+    numbers = numbers_of(name, f"{prefix}{generation}-")
+    return numbers[0] if numbers else None
 
 
 def numbers_of(name: str, prefix: str) -> tuple[int, ...] | None:

@@ -32,8 +32,9 @@ class Lanes:
     How it works:
         While more lanes bring more throughput their number doubles; when they bring none it goes
         back by one step and stays for a while. Nothing is measured while threads and connections are
-        opened, at the beginning and after each step. A complaint – S3 asks for fewer requests, or a connection times out – halves
-        it. Threads live as long as one :meth:`run`, so a process may fork whenever none is under way.
+        opened, at the beginning and after each step. A complaint – S3 asks for fewer requests, or a
+        connection times out – halves it. Threads live as long as one :meth:`run`, so a process may
+        fork whenever none is under way.
 
     Args:
         most: Never more than this.
@@ -131,8 +132,8 @@ class Lanes:
             elif self._content:
                 self._content -= 1
             elif throughput > self._best * _GAIN:
-                full = self.limit == self._most
-                self._best, self._content = (0.0, _CONTENT) if full else (throughput, 0)
+                widest = self.limit == self._most
+                self._best, self._content = (0.0, _CONTENT) if widest else (throughput, 0)
                 self.limit, self._connecting = min(self._most, self.limit * 2), True
             else:
                 self.limit = min(self.limit, max(_FIRST, self.limit // 2))

@@ -62,9 +62,10 @@ class Transfers:
 
     How it works:
         A large object is read in ranges into one buffer – where all lanes are in use, one up to 32 MiB
-        in one – and written in parts from the caller's. A range that breaks goes on where it broke, on another connection, but only of the same object
-        (``If-Match``). Every request carries the SHA-256 of what it sends, which S3 checks. An object
-        is visible once all of it is there: a broken upload is called off.
+        in one – and written in parts from the caller's. A range that breaks goes on where it broke, on
+        another connection, but only of the same object (``If-Match``). Every request carries the
+        SHA-256 of what it sends, which S3 checks. An object is visible once all of it is there: a
+        broken upload is called off.
     What it does not do:
         An object of more than one piece is not compared with S3's checksum when it is read: of one that
         was sent in parts S3 keeps one of each part, and does not say where parts begin.
