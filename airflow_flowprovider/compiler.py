@@ -65,7 +65,7 @@ def compile_flow(flow: type[FlowSpec], **dag_kwargs: Any) -> DAG:
         dag = DAG(**{"auto_register": False, **arguments, "tags": tags})
     # What only tasks have reaches them by way of the DAG.
     with dag, blamed_on("@airflow", location if "default_args" in given else ""):
-        FlowTasks(flow, graph, config, dag.dag_id).add()
+        FlowTasks(flow, graph, config, dag, dag.dag_id).add()
     return dag
 
 

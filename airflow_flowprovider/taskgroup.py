@@ -65,7 +65,7 @@ class FlowTaskGroup(TaskGroup):
         name = f"{self.dag.dag_id}.{flow.__name__}"
         prefix = f"{self.group_id}." if self.prefix_group_id else ""
         with self:
-            FlowTasks(flow, graph, config, name, prefix, dict(parameters or {})).add()
+            FlowTasks(flow, graph, config, self.dag, name, prefix, dict(parameters or {})).add()
 
 
 def _check_parameters(flow: type, given: Mapping[str, Any]) -> None:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import copy
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
@@ -21,6 +23,8 @@ from airflow_flowprovider.source_version import source_version
 from flowsdk.decorators.settings import step_settings
 
 if TYPE_CHECKING:
+    from airflow.sdk import DAG
+
     from flowsdk.flow import FlowSpec
     from flowsdk.graph import FlowGraph, Node
 
@@ -36,6 +40,7 @@ class FlowTasks:
         flow: The flow class.
         graph: Its graph.
         config: The provider's settings.
+        dag: The DAG that is being made.
         flow_name: What the flow is called here: its runs are stored under this name.
         prefix: Of the ids of tasks in the group that is being made, a dot at its end; empty for none.
         parameters: Values that the flow's parameters are given here, templates included.
@@ -46,6 +51,7 @@ class FlowTasks:
         flow: type[FlowSpec],
         graph: FlowGraph,
         config: ProviderConfig,
+        dag: DAG,
         flow_name: str,
         prefix: str = "",
         parameters: Mapping[str, Any] | None = None,
@@ -54,6 +60,7 @@ class FlowTasks:
         self._graph = graph
         self._mapping = FlowMapping(flow)
         self._config = config
+        self._dag = dag
         self._flow_name = flow_name
         self._prefix = prefix
         self._parameters = parameters
@@ -63,11 +70,12 @@ class FlowTasks:
         """A task for each step, in a group where it is mapped, after the tasks it follows."""
         taken = [*self._graph.nodes, *(g.group_id for g in self._mapping.groups.values())]
         sensors = make_sensors(self._flow, taken)
-        for node in self._graph.topological():
-            if not node.foreaches:
-                self._add_task(node)
-            if node.name in self._mapping.groups:
-                self._add_group(self._mapping.groups[node.name])
+        with _without_params(self._dag):
+            for node in self._graph.topological():
+                if not node.foreaches:
+                    self._add_task(node)
+                if node.name in self._mapping.groups:
+                    self._add_group(self._mapping.groups[node.name])
         for sensor in sensors:
             sensor >> self._operators[str(self._graph.start)]
 
@@ -127,3 +135,19 @@ class FlowTasks:
             if parent not in (opener, node.name):
                 self._operators[parent] >> operator
         self._operators[node.name] = operator
+
+
+@contextmanager
+def _without_params(dag: DAG) -> Iterator[None]:
+    """Keep a DAG's params out of the tasks that are made meanwhile.
+
+    Airflow copies all of them into each task, twice, and stores them with each. Where a task runs it
+    puts the DAG's before the task's anyhow (``airflow.sdk.definitions.param.process_params``).
+    """
+    params = copy.copy(dag.params)
+    for name in params:
+        del dag.params[name]
+    try:
+        yield
+    finally:
+        dag.params.update(params)

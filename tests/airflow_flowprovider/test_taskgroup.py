@@ -4,7 +4,7 @@ from collections.abc import Callable
 
 import pytest
 from airflow.providers.standard.operators.empty import EmptyOperator
-from airflow.sdk import DAG, TaskGroup, task, task_group
+from airflow.sdk import DAG, Param, TaskGroup, task, task_group
 from airflow.sdk.definitions.taskgroup import MappedTaskGroup
 
 from airflow_flowprovider import FlowTaskGroup
@@ -76,6 +76,34 @@ def test_tasks_of_a_group_keep_their_data_apart_from_the_flows_own_dag() -> None
     end = dag.get_task("part.end")
     assert [asset.name for asset in end.outlets] == ["etl.GroupedFlow"]
     assert end.parameters is None
+
+
+def test_params_stay_with_the_dag_and_with_tasks_that_are_not_steps() -> None:
+    with DAG("etl", params={"size": 5, "other": Param(type="string")}) as dag:
+        FlowTaskGroup(GroupedFlow)
+        EmptyOperator(task_id="after")
+    assert list(dag.params) == ["size", "other"]
+    assert dag.params.get_param("other").schema == {"type": "string"}
+    assert {one.task_id: list(one.params) for one in dag.tasks} == {
+        "GroupedFlow.bash_sensor": ["size", "other"],
+        **{f"GroupedFlow.{name}": [] for name in ("start", "each", "join", "end")},
+        "after": ["size", "other"],
+    }
+
+
+def test_params_stay_where_airflow_refuses_a_task() -> None:
+    class RefusedFlow(OtherFlow):
+        @airflow(pool_slots=0)
+        @step
+        def end(self):
+            pass
+
+    with (
+        DAG("etl", params={"size": 5}) as dag,
+        pytest.raises(UsageError, match="pool slots for RefusedFlow.end"),
+    ):
+        FlowTaskGroup(RefusedFlow)
+    assert dag.params.dump() == {"size": 5}
 
 
 def test_what_a_task_returns_may_be_a_parameter() -> None:
