@@ -7,6 +7,7 @@ import pytest
 from flowsdk.aws_batch.definition import BatchDefaults
 from flowsdk.aws_batch.jobs import BatchJobs
 from flowsdk.datastore import FlowDatastore
+from tests.airflow_flowprovider.operators.driver import Driver
 from tests.airflow_flowprovider.operators.fakes import FLOW, XComs
 from tests.flowsdk.aws_batch.fakes import FakeBatch
 
@@ -34,3 +35,12 @@ def xcoms() -> XComs:
 @pytest.fixture
 def defaults() -> BatchDefaults:
     return BatchDefaults(queue="q", image="python:3")
+
+
+@pytest.fixture
+def driver(
+    fake: FakeBatch, store: FlowDatastore, xcoms: XComs, monkeypatch: pytest.MonkeyPatch
+) -> Driver:
+    for name, value in {"IMAGE": "python:3", "JOB_QUEUE": "q", "SYNC_WINDOW": "0"}.items():
+        monkeypatch.setenv(f"AIRFLOW__FLOWPROVIDER__{name}", value)
+    return Driver(fake, store, xcoms)

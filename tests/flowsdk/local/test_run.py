@@ -2,19 +2,12 @@
 
 from __future__ import annotations
 
-import json
-import os
-import re
-import subprocess
-import sys
-import time
 from pathlib import Path
 
 import pytest
 
-from flowsdk.datastore import FlowDatastore
-from flowsdk.spec import TaskResult
-from tests.flowsdk.flows import ROOT, run_flow, write_flow
+from tests.flowsdk.flows import run_flow, write_flow
+from tests.flowsdk.local.outcome import results, texts
 
 SHAPES = """
 class Thing:
@@ -81,27 +74,6 @@ if __name__ == "__main__":
 """
 
 
-def only_run(folder: Path, flow: str) -> tuple[FlowDatastore, str]:
-    store = FlowDatastore.at(str(folder / ".flowsdk"), flow)
-    (run,) = store.runs()
-    return store, run
-
-
-def results(folder: Path, flow: str) -> dict[str, TaskResult]:
-    """``step/task`` → the result of its last attempt."""
-    store, run = only_run(folder, flow)
-    return {
-        f"{step}/{task}": store.read_result(run, attempts[-1])
-        for step, tasks in store.attempts(run).items()
-        for task, attempts in tasks.items()
-    }
-
-
-def texts(output: str) -> list[str]:
-    """The lines of tasks without time stamp and task."""
-    return [line.partition(") ] ")[2] or line.partition("] ")[2] for line in output.splitlines()]
-
-
 def test_all_shapes_together(tmp_path: Path) -> None:
     path = write_flow(tmp_path, SHAPES)
     done = run_flow(path, "run", "--alpha", "0.75")
@@ -122,121 +94,6 @@ def test_all_shapes_together(tmp_path: Path) -> None:
     assert end.artifacts["only_right"].origin == "right/0/0"
     assert found["left/0"].splits is not None
     assert found["left/0"].splits.labels == ("a, 1", "b, 2")
-
-
-RETRY = """
-class Retry(FlowSpec):
-    @step
-    def start(self):
-        self.next(self.risky)
-
-    @retry(times=2, minutes_between_retries={delay})
-    @step
-    def risky(self):
-        self.seen = current.retry_count
-        print("attempt", current.retry_count)
-        if current.retry_count < {fail_until}:
-            self.lost = True
-            raise KeyError("not yet")
-        self.next(self.end)
-
-    @step
-    def end(self):
-        assert not hasattr(self, "lost")
-
-if __name__ == "__main__":
-    Retry()
-"""
-
-
-def test_a_step_is_tried_again(tmp_path: Path) -> None:
-    path = write_flow(tmp_path, RETRY.format(delay=0.01, fail_until=2))
-    done = run_flow(path, "run")
-    assert done.returncode == 0, done.stderr
-    assert done.stdout.count("it will be tried again in 0.6 seconds.") == 2
-    store, run = only_run(tmp_path, "Retry")
-    statuses = [store.read_result(run, ref).status for ref in store.attempts(run)["risky"]["0"]]
-    assert statuses == ["failed", "failed", "succeeded"]
-    end = store.read_run_end(run)
-    assert end
-    assert end.status == "succeeded"
-
-
-def test_a_failing_run_ends_with_the_users_error(tmp_path: Path) -> None:
-    path = write_flow(tmp_path, RETRY.format(delay=0, fail_until=9))
-    done = run_flow(path, "run", "--run-id-file", "id.txt")
-    assert done.returncode == 1
-    assert done.stdout.count("Task failed; it will be tried again.") == 2
-    store, run = only_run(tmp_path, "Retry")
-    assert (tmp_path / "id.txt").read_text() == run
-    *_, head, top, where, code, last = done.stderr.splitlines()
-    assert head == f"Step 'risky' failed (Retry/{run}/risky/0, after 3 attempts):"
-    assert top == "Traceback (most recent call last):"
-    assert re.fullmatch(rf'  File "{re.escape(str(path))}", line \d+, in risky', where)
-    assert code.strip().startswith("raise KeyError")
-    assert last == "KeyError: 'not yet'"
-    result = results(tmp_path, "Retry")["risky/0"]
-    assert result.artifacts == {}
-    assert result.error
-    assert result.error.kind == "user"
-    frames = re.findall(r'File "(.*?)", line (\d+)', result.error.traceback)
-    assert [file for file, _ in frames] == [str(path)]
-    end = store.read_run_end(run)
-    assert end
-    assert end.status == "failed"
-
-
-ENDS = """
-import os, signal, subprocess, sys, time, threading
-
-class Ends(FlowSpec):
-    @timeout(seconds=1)
-    @environment(vars={{"GREETING": "hello"}})
-    @step
-    def start(self):
-        {body}
-        self.next(self.end)
-
-    @step
-    def end(self):
-        pass
-
-if __name__ == "__main__":
-    Ends()
-"""
-
-
-@pytest.mark.parametrize(
-    ("body", "error"),
-    [
-        ("os.kill(os.getpid(), 9)", "flowsdk.Killed: The task's process was killed by SIGKILL"),
-        ("os._exit(0)", "flowsdk.Exited: The task's process ended with exit code 0"),
-        ("sys.exit(0)", "StepExited: Step 'start' called sys.exit(0)"),
-        ("time.sleep(30)", "TimeoutException: Step 'start' ran longer than its @timeout of 1 s"),
-        ("self.lock = [threading.Lock()]", "UnpicklableArtifact: Artifact 'lock' (assigned at "),
-        ("self.start = 1", "ReservedAttributeError: self.start cannot be assigned"),
-        ("self.missing", "AttributeError: Flow Ends has no artifact 'missing' in step 'start'"),
-        ("raise KeyboardInterrupt", "KeyboardInterrupt"),
-        ("assert os.environ['GREETING'] == 'bye', os.environ['GREETING']", "AssertionError: hello"),
-    ],
-)
-def test_however_a_step_ends_the_error_says_so(tmp_path: Path, body: str, error: str) -> None:
-    done = run_flow(write_flow(tmp_path, ENDS.format(body=body)), "run")
-    assert done.returncode == 1
-    assert error in done.stderr.splitlines()[-1]
-
-
-def test_the_log_of_a_task_whose_process_was_killed_says_so_too(tmp_path: Path) -> None:
-    path = write_flow(
-        tmp_path, ENDS.format(body="print('before', flush=True); os.kill(os.getpid(), 9)")
-    )
-    assert run_flow(path, "--quiet", "run").returncode == 1
-    run_id = next((tmp_path / ".flowsdk").rglob("run.json")).parent.name
-    log = run_flow(path, "--quiet", "logs", f"{run_id}/start").stdout
-    assert [line.partition("] ")[2] or line for line in log.splitlines()] == [
-        "before",
-        "The task's process was killed by SIGKILL. It may have run out of memory.",
-    ]
 
 
 def test_a_parameter_or_constant_changed_in_place_is_unchanged_elsewhere_and_the_step_is_warned(
@@ -270,29 +127,6 @@ if __name__ == "__main__":
     for name in ("items", "TABLE"):
         assert f"Warning: step 'start' changed self.{name} in place" in done.stdout
     assert "'end' changed" not in done.stdout
-
-
-def test_what_a_step_leaves_behind_does_not_hold_up_the_run(tmp_path: Path) -> None:
-    body = "subprocess.Popen(['sleep', '60']); print('started')"
-    done = run_flow(write_flow(tmp_path, ENDS.format(body=body)), "run")
-    assert done.returncode == 0, done.stderr
-    assert "started" in texts(done.stdout)
-
-
-def test_output_of_every_kind_is_kept_in_order(tmp_path: Path) -> None:
-    body = (
-        "print('one'); sys.stderr.write('two\\n'); os.write(1, b'three\\n'); "
-        "subprocess.run(['echo', 'four']); os.write(1, b'\\xff no newline')"
-    )
-    done = run_flow(write_flow(tmp_path, ENDS.format(body=body)), "run")
-    printed = [line for line in texts(done.stdout) if line and not line.startswith("Task ")]
-    assert sorted(printed) == sorted(["one", "two", "three", "four", "\ufffd no newline"])
-    store, run = only_run(tmp_path, "Ends")
-    ref = store.attempts(run)["start"]["0"][0]
-    lines = [json.loads(x) for data in store.log_chunks(run, ref) for x in data.splitlines()]
-    out = [text for _, stream, text in lines if stream == "stdout"]
-    assert out == ["one", "three", "four", "\ufffd no newline"]
-    assert [text for _, stream, text in lines if stream == "stderr"] == ["two"]
 
 
 def test_foreach_problems_are_located(tmp_path: Path) -> None:
@@ -360,104 +194,6 @@ def test_neither_airflow_nor_boto3_is_needed(tmp_path: Path) -> None:
     )
     read = run_flow(reader, env=env)
     assert read.stdout.strip() == "6", read.stderr
-
-
-HARD = """
-import asyncio, atexit, os, signal, sys, threading, time
-
-class Unspeakable(Exception):
-    def __str__(self):
-        raise RuntimeError("no words")
-
-class Hard(FlowSpec):
-    @timeout(seconds=2)
-    @step
-    def start(self):
-        {body}
-        self.next(self.end)
-
-    @step
-    def end(self):
-        pass
-
-if __name__ == "__main__":
-    Hard()
-"""
-
-
-@pytest.mark.parametrize(
-    ("body", "error"),
-    [
-        ("raise asyncio.CancelledError", "CancelledError"),
-        ("raise Unspeakable", "Unspeakable: <exception str() failed>"),
-        ("raise ValueError('b\\udcff.csv')", "ValueError: b"),
-        ("os.fork()", "flowsdk.Forked: The step forked its process"),
-    ],
-)
-def test_whatever_is_raised_is_told(tmp_path: Path, body: str, error: str) -> None:
-    done = run_flow(write_flow(tmp_path, HARD.format(body=body)), "run")
-    assert done.returncode == 1
-    assert error in done.stderr.splitlines()[-1]
-    assert results(tmp_path, "Hard")["start/0"].status == "failed"
-
-
-@pytest.mark.parametrize(
-    "body",
-    [
-        "sys.stdout.close()",
-        "self.xs = ['b\\udcff.csv']",
-        "self.big = 10**5000",
-        "atexit.register(lambda: open('left', 'w').close())",
-        "threading.Thread(target=lambda: (time.sleep(0.3), open('left', 'w').close())).start()",
-    ],
-)
-def test_what_a_step_does_to_its_process_does_not_fail_it(tmp_path: Path, body: str) -> None:
-    done = run_flow(write_flow(tmp_path, HARD.format(body=body)), "run")
-    assert done.returncode == 0, done.stderr
-    assert ("'left'" in body) == (tmp_path / "left").exists()
-
-
-def test_a_huge_error_stays_small(tmp_path: Path) -> None:
-    body = "raise ValueError('x' * 5_000_000)"
-    done = run_flow(write_flow(tmp_path, HARD.format(body=body)), "run")
-    assert done.returncode == 1
-    result = results(tmp_path, "Hard")["start/0"]
-    assert result.error
-    assert "characters left out" in result.error.message
-    assert len(result.to_json()) < 200_000
-
-
-def test_a_step_that_closes_everything_is_still_stopped_in_time(tmp_path: Path) -> None:
-    body = "os.closerange(3, 64); time.sleep(30)"
-    done = run_flow(write_flow(tmp_path, HARD.format(body=body)), "run")
-    assert done.returncode == 1
-    assert "Step 'start' failed (Hard/" in done.stderr
-    assert "A step must not close files that it has not opened" in done.stderr
-
-
-def test_stopping_the_run_stops_its_tasks(tmp_path: Path) -> None:
-    body = "open('pid', 'w').write(str(os.getpid())); time.sleep(60)"
-    path = write_flow(tmp_path, HARD.format(body=body).replace("seconds=2", "seconds=90"))
-    process = subprocess.Popen(
-        [sys.executable, str(path), "run"],
-        cwd=tmp_path,
-        env={"PATH": os.environ["PATH"], "PYTHONPATH": str(ROOT), "FLOWSDK_USER": "tester"},
-        stdout=subprocess.DEVNULL,
-        stderr=subprocess.DEVNULL,
-    )
-    deadline = time.monotonic() + 30
-    while not ((tmp_path / "pid").exists() and (tmp_path / "pid").read_text()):
-        assert time.monotonic() < deadline
-        time.sleep(0.02)
-    task = int((tmp_path / "pid").read_text())
-    process.terminate()
-    assert process.wait(30) == 128 + 15
-    with pytest.raises(ProcessLookupError):
-        os.kill(task, 0)
-    store, run = only_run(tmp_path, "Hard")
-    end = store.read_run_end(run)
-    assert end
-    assert end.status == "failed"
 
 
 def test_splits_have_random_numbers_of_their_own(tmp_path: Path) -> None:
@@ -567,26 +303,3 @@ def test_a_trivial_task_loads_no_more_than_it_needs(tmp_path: Path) -> None:
     """
     done = run_flow(write_flow(tmp_path, body), "run")
     assert done.returncode == 0, done.stderr
-
-
-def test_a_task_whose_files_are_used_up_says_what_went_wrong(tmp_path: Path) -> None:
-    body = """
-    import os, resource
-
-    class Greedy(FlowSpec):
-        @step
-        def start(self):
-            resource.setrlimit(resource.RLIMIT_NOFILE, (32, 32))
-            while True:
-                os.dup(1)
-            self.next(self.end)
-        @step
-        def end(self):
-            pass
-    if __name__ == "__main__":
-        Greedy()
-    """
-    done = run_flow(write_flow(tmp_path, body), "run")
-    assert done.returncode == 1
-    assert "OSError: [Errno 24] Too many open files" in done.stderr
-    assert "os.dup(1)" in done.stderr
