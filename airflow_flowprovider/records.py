@@ -6,7 +6,8 @@ from collections.abc import Mapping
 from typing import Any, Protocol
 
 from flowsdk.datastore.tags import RunTags
-from flowsdk.spec import RunSpec, TaskRecord
+from flowsdk.record import TaskRecord
+from flowsdk.spec import RunSpec
 
 #: XCom key of a task's record. The client of flowsdk and the UI plugin read it under this name.
 RECORD_KEY = "flow_task"

@@ -22,7 +22,8 @@ from flowsdk.aws_batch.state import UNKNOWN, JobState
 from flowsdk.datastore import FlowDatastore
 from flowsdk.decorators.settings import StepSettings
 from flowsdk.exception import BatchError, TaskFailed
-from flowsdk.spec import TaskRecord, TaskResult, TaskSpec
+from flowsdk.record import TaskRecord
+from flowsdk.spec import TaskResult, TaskSpec
 from flowsdk.taskset import Outcome, SetOutcome
 
 #: Between two looks at a job that has ended and that AWS shows at work, and how many there are: its

@@ -15,7 +15,7 @@ from airflow_flowprovider.records import SEVERAL, TaskInstance, find_record, pul
 from flowsdk.datastore import FlowDatastore
 from flowsdk.exception import FlowException
 from flowsdk.graph import FlowGraph, Node
-from flowsdk.spec import TaskRecord
+from flowsdk.record import TaskRecord
 from flowsdk.succession import Planned, looked_at, may_be_skipped, planned_tasks
 from flowsdk.taskset import Outcome
 

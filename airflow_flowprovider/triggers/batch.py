@@ -28,7 +28,8 @@ from flowsdk.aws_batch.logs import LogReader
 from flowsdk.aws_batch.state import JobState
 from flowsdk.datastore import FlowDatastore
 from flowsdk.exception import BatchError, DatastoreError
-from flowsdk.spec import TaskRecord, TaskRef
+from flowsdk.record import TaskRecord
+from flowsdk.spec import TaskRef
 
 #: The longest time between two looks at the log of a task that prints nothing.
 _MAX_QUIET_SECONDS = 30.0

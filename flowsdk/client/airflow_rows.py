@@ -11,7 +11,7 @@ from flowsdk.client.metadata import RunInfo, State, TaskInfo
 from flowsdk.datastore import FlowDatastore, keys
 from flowsdk.datastore.tags import RunTags
 from flowsdk.planning import PLAIN_TASK
-from flowsdk.spec import TaskRecord
+from flowsdk.record import TaskRecord
 
 #: XCom key of the task records.
 RECORD_KEY = "flow_task"

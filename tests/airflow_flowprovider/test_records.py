@@ -12,7 +12,7 @@ from airflow_flowprovider.records import (
     push_tags,
 )
 from flowsdk.client import airflow_metadata
-from flowsdk.spec import RECORD_LIMIT, TaskRecord
+from flowsdk.record import RECORD_LIMIT, TaskRecord
 from tests.airflow_flowprovider.operators.fakes import FakeTaskInstance, XComs
 from tests.flowsdk.examples import RESULT, RUN
 

@@ -8,7 +8,8 @@ import pytest
 
 from flowsdk.datastore import keys
 from flowsdk.datastore.tags import RunTags
-from flowsdk.spec import TaskRecord, TaskRef
+from flowsdk.record import TaskRecord
+from flowsdk.spec import TaskRef
 from tests.flowsdk.examples import RESULT, RUN, RUN_END, SPEC
 
 GOLDEN = Path(__file__).parent / "golden"

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from flowsdk.datastore import FlowDatastore
-from flowsdk.spec import RECORD_LIMIT, TaskRecord
+from flowsdk.record import RECORD_LIMIT, TaskRecord
 from tests.e2e.support import Airflow, until
 
 

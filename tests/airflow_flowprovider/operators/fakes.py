@@ -10,7 +10,8 @@ from typing import Any
 from airflow_flowprovider.records import RECORD_KEY
 from flowsdk.datastore import FlowDatastore
 from flowsdk.flow import graph_of
-from flowsdk.spec import ForeachFrame, Splits, TaskRecord, TaskSpec
+from flowsdk.record import TaskRecord
+from flowsdk.spec import ForeachFrame, Splits, TaskSpec
 from tests.airflow_flowprovider.operators.flows import SampleFlow
 from tests.flowsdk.aws_batch.fakes import succeed
 

@@ -23,8 +23,9 @@ from flowsdk.decorators.settings import StepSettings
 from flowsdk.exception import BatchError, TaskFailed
 from flowsdk.flow import graph_of
 from flowsdk.planning import task_id
+from flowsdk.record import TaskRecord
 from flowsdk.runtime.logs import LogLine, LogWriter
-from flowsdk.spec import ErrorInfo, Splits, TaskRecord, TaskSpec
+from flowsdk.spec import ErrorInfo, Splits, TaskSpec
 from flowsdk.succession import Planned
 from tests.airflow_flowprovider.operators.fakes import FLOW, RUN, FakeTaskInstance
 from tests.airflow_flowprovider.operators.flows import SampleFlow

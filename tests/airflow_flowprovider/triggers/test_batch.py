@@ -18,8 +18,9 @@ from airflow_flowprovider.triggers.batch import BatchJobTrigger
 from airflow_flowprovider.triggers.poller import PollerKey
 from flowsdk.datastore import FlowDatastore
 from flowsdk.exception import DatastoreError
+from flowsdk.record import TaskRecord
 from flowsdk.runtime.logs import LogLine, LogWriter
-from flowsdk.spec import ErrorInfo, TaskRecord, TaskRef, TaskSpec
+from flowsdk.spec import ErrorInfo, TaskRef, TaskSpec
 from tests.flowsdk.aws_batch.fakes import FakeBatch, commit, succeed
 
 REF = TaskRef("train", "3", 0)

@@ -13,7 +13,8 @@ from flowsdk.client.airflow_metadata import AirflowMetadata
 from flowsdk.client.selection import current_provider
 from flowsdk.datastore import FlowDatastore, keys
 from flowsdk.exception import NotFound
-from flowsdk.spec import TaskRecord, TaskRef
+from flowsdk.record import TaskRecord
+from flowsdk.spec import TaskRef
 from flowsdk.taskset import Outcome, SetOutcome
 from tests.flowsdk.client.fake_airflow import FakeAirflow, dag_run, serve, task_instance
 from tests.flowsdk.client.recorded import record, store_at

@@ -9,7 +9,8 @@ from dataclasses import replace
 import pytest
 
 from flowsdk.client import Flow, Run, airflow_snapshots, metadata, namespace
-from flowsdk.spec import ArtifactRef, TaskRecord, TaskResult
+from flowsdk.record import TaskRecord
+from flowsdk.spec import ArtifactRef, TaskResult
 from tests.flowsdk.client.fake_airflow import FakeAirflow, dag_run, serve, task_instance
 
 FLOW = "WideFlow"

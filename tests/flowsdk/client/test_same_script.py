@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 from flowsdk.client import DataArtifact, Flow, Metaflow, Run, Step, Task, metadata
-from flowsdk.spec import TaskRecord
+from flowsdk.record import TaskRecord
 from tests.flowsdk.client.conftest import USER
 from tests.flowsdk.client.fake_airflow import FakeAirflow, dag_run, serve, task_instance
 from tests.flowsdk.client.recorded import record, store_at

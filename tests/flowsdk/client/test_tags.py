@@ -9,7 +9,8 @@ import pytest
 from flowsdk.client import Flow, Run, metadata, namespace
 from flowsdk.datastore.tags import MAX_TAG_LENGTH, MAX_USER_TAGS, RunTags
 from flowsdk.exception import ClientError, MetaflowTaggingError, TagError
-from flowsdk.spec import TaskRecord, TaskRef
+from flowsdk.record import TaskRecord
+from flowsdk.spec import TaskRef
 from tests.flowsdk.client.conftest import USER
 from tests.flowsdk.client.fake_airflow import FakeAirflow, dag_run, serve, task_instance
 from tests.flowsdk.client.recorded import record, store_at
