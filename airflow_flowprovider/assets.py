@@ -25,7 +25,9 @@ if TYPE_CHECKING:
     from flowsdk.decorators.project import ProjectSettings
     from flowsdk.decorators.schedule import ScheduleSettings
 
-_SCHEME = "flow://"
+# With "x-" in front: else Airflow looks for whoever knows the scheme and imports all providers that have
+# one, among them boto3, in each process that parses a flow.
+_SCHEME = "x-flow://"
 
 
 def flow_asset(dag_id: str) -> Asset:

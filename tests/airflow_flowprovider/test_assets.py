@@ -57,7 +57,7 @@ def context(*events: Any) -> dict[str, Any]:
 
 def test_the_end_of_every_flow_is_an_event(dag_file: Callable[..., DagFile]) -> None:
     dag = made(dag_file).dag
-    assert dag.get_task("end").outlets == [Asset(name="Waiting", uri="flow://Waiting")]
+    assert dag.get_task("end").outlets == [Asset(name="Waiting", uri="x-flow://Waiting")]
     assert dag.get_task("start").outlets == []
 
 

@@ -4,6 +4,7 @@ import importlib
 import subprocess
 import sys
 import textwrap
+from pathlib import Path
 from types import ModuleType
 
 import pytest
@@ -51,3 +52,27 @@ def test_other_processes_pay_nothing_for_flows() -> None:
         assert loaded <= own, loaded
     """
     subprocess.run([sys.executable, "-c", textwrap.dedent(script)], check=True, timeout=60)
+
+
+def test_a_flow_becomes_a_dag_without_boto3(tmp_path: Path) -> None:
+    """Airflow parses each file in a process of its own, which would import it each time."""
+    flow = """
+        from flowsdk import FlowSpec, batch, step, trigger_on_finish
+
+        @trigger_on_finish(flow="Other")
+        class SomeFlow(FlowSpec):
+            @batch(cpu=2)
+            @step
+            def start(self):
+                pass
+    """
+    script = """
+        import sys
+        from airflow.dag_processing.dagbag import DagBag
+        bag = DagBag(sys.argv[1])
+        assert list(bag.dags) == ["SomeFlow"], bag.import_errors
+        assert not {"boto3", "botocore"} & set(sys.modules)
+    """
+    (tmp_path / "flow.py").write_text(textwrap.dedent(flow), "utf-8")
+    command = [sys.executable, "-c", textwrap.dedent(script), str(tmp_path)]
+    subprocess.run(command, check=True, timeout=60)

@@ -46,6 +46,13 @@ def test_what_the_connection_says_of_the_clients_counts(monkeypatch: pytest.Monk
     assert hook.submit_client().meta.config.retries["total_max_attempts"] == 1
 
 
+def test_clients_say_whose_they_are(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("AIRFLOW_CONN_FLOWS", "aws://")
+    agent = FlowBatchHook("flows").conn.meta.config.user_agent_extra
+    assert "Caller/FlowBatchHook" in agent
+    assert "AmPP/" in agent
+
+
 def test_its_clients_share_a_session(monkeypatch: pytest.MonkeyPatch) -> None:
     made: list[boto3.Session] = []
     make = SessionFactory.create_session
