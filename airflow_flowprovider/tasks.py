@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
@@ -70,12 +70,11 @@ class FlowTasks:
         """A task for each step, in a group where it is mapped, after the tasks it follows."""
         taken = [*self._graph.nodes, *(g.group_id for g in self._mapping.groups.values())]
         sensors = make_sensors(self._flow, taken)
-        with _without_params(self._dag):
-            for node in self._graph.topological():
-                if not node.foreaches:
-                    self._add_task(node)
-                if node.name in self._mapping.groups:
-                    self._add_group(self._mapping.groups[node.name])
+        for node in self._graph.topological():
+            if not node.foreaches:
+                self._add_task(node)
+            if node.name in self._mapping.groups:
+                self._add_group(self._mapping.groups[node.name])
         for sensor in sensors:
             sensor >> self._operators[str(self._graph.start)]
 
@@ -98,6 +97,7 @@ class FlowTasks:
             body()
 
     def _add_task(self, node: Node, prefix: str = "") -> None:
+        is_start = node.name == self._graph.start
         settings = step_settings(self._flow, node.name)
         delay = _RETRY_DELAY
         if settings.retry_times:
@@ -115,11 +115,11 @@ class FlowTasks:
         }
         if self._prefix:
             own["task_display_name"] = node.name
-        if node.name == self._graph.start:
+        if is_start:
             own["code"] = source_version(self._graph.file)
             own["parameters"] = self._parameters
         given, location = task_arguments(self._flow, node)
-        with blamed_on("@airflow", location):
+        with blamed_on("@airflow", location), nullcontext() if is_start else _no_params(self._dag):
             operator = FlowStepOperator(
                 task_id=f"{prefix}{node.name}",
                 flow=self._flow,
@@ -138,11 +138,13 @@ class FlowTasks:
 
 
 @contextmanager
-def _without_params(dag: DAG) -> Iterator[None]:
-    """Keep a DAG's params out of the tasks that are made meanwhile.
+def _no_params(dag: DAG) -> Iterator[None]:
+    """Keep a DAG's params out of the task that is made meanwhile.
 
-    Airflow copies all of them into each task, twice, and stores them with each. Where a task runs it
-    puts the DAG's before the task's anyhow (``airflow.sdk.definitions.param.process_params``).
+    Airflow copies all of them into each task, twice, and stores them with each. When it runs a task it
+    takes the DAG's where the task has none (``airflow.sdk.definitions.param.process_params``), and
+    writes the conf of the run into them: so the start step, which asks the DAG for their defaults,
+    needs copies.
     """
     params = copy.copy(dag.params)
     for name in params:

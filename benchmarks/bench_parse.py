@@ -3,8 +3,9 @@
 A hundred flows of twenty steps, a hundred DAGs of twenty `@task`s, each in a file of its own, read by
 Airflow's DagBag in one process. Rounds are interleaved. Every round has files of its own, for Airflow's
 DAG processor reads each file in a new process, where nothing of the last time is remembered; what it
-does have is the byte code, so the files are compiled beforehand. Like that processor's, the objects
-there are already are frozen: else whoever causes a full collection pays for all rounds before.
+does have is the byte code, so the files are compiled beforehand. Before each round all objects that
+there are get frozen, as that processor does it before it forks: otherwise the garbage collector would
+go over what the rounds before have left, and whoever sets it off would pay.
 """
 
 from __future__ import annotations

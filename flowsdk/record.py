@@ -1,6 +1,6 @@
 """``TaskRecord``: the few KB of a task's result that a metadata database keeps.
 
-Launchers write it and readers of runs read it; jobs do neither.
+Launchers write it and readers of runs read it; what runs a task does neither.
 """
 
 from __future__ import annotations

@@ -68,11 +68,11 @@ def test_a_flow_becomes_a_dag_without_boto3(tmp_path: Path) -> None:
     """
     script = """
         import sys
-        from airflow.dag_processing.dagbag import DagBag
+        from tests.airflow_flowprovider.moved import DagBag
         bag = DagBag(sys.argv[1])
         assert list(bag.dags) == ["SomeFlow"], bag.import_errors
         assert not {"boto3", "botocore"} & set(sys.modules)
     """
     (tmp_path / "flow.py").write_text(textwrap.dedent(flow), "utf-8")
     command = [sys.executable, "-c", textwrap.dedent(script), str(tmp_path)]
-    subprocess.run(command, check=True, timeout=60)
+    subprocess.run(command, check=True, timeout=60, cwd=Path(__file__).parents[2])

@@ -78,7 +78,7 @@ def test_tasks_of_a_group_keep_their_data_apart_from_the_flows_own_dag() -> None
     assert end.parameters is None
 
 
-def test_params_stay_with_the_dag_and_with_tasks_that_are_not_steps() -> None:
+def test_params_stay_with_the_dag_and_are_copied_where_they_are_read() -> None:
     with DAG("etl", params={"size": 5, "other": Param(type="string")}) as dag:
         FlowTaskGroup(GroupedFlow)
         EmptyOperator(task_id="after")
@@ -86,7 +86,8 @@ def test_params_stay_with_the_dag_and_with_tasks_that_are_not_steps() -> None:
     assert dag.params.get_param("other").schema == {"type": "string"}
     assert {one.task_id: list(one.params) for one in dag.tasks} == {
         "GroupedFlow.bash_sensor": ["size", "other"],
-        **{f"GroupedFlow.{name}": [] for name in ("start", "each", "join", "end")},
+        "GroupedFlow.start": ["size", "other"],
+        **{f"GroupedFlow.{name}": [] for name in ("each", "join", "end")},
         "after": ["size", "other"],
     }
 

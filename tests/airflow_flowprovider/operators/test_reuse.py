@@ -9,10 +9,10 @@ from types import SimpleNamespace
 from typing import Any
 
 import pytest
-from airflow.sdk import DAG
+from airflow.sdk.definitions.param import process_params
 
 from airflow_flowprovider.compat import AirflowFailException
-from airflow_flowprovider.dag_params import dag_params
+from airflow_flowprovider.compiler import compile_flow
 from airflow_flowprovider.operators.step import FlowStepOperator
 from airflow_flowprovider.records import RECORD_KEY
 from flowsdk import FlowSpec, Parameter, step
@@ -54,7 +54,7 @@ class Resuming:
 
     def __init__(self, flow: type[FlowSpec], store: FlowDatastore, conf: Mapping[str, Any]) -> None:
         self.flow, self.store, self.conf = flow, store, conf
-        self.dag = DAG(flow.__name__, schedule=None, params=dag_params(flow))
+        self.dag = compile_flow(flow)
         self.fake = FakeBatch()
         self.xcoms: XComs = {}
 
@@ -64,6 +64,9 @@ class Resuming:
         operator = FlowStepOperator(task_id=name, flow=self.flow, step=name, retries=2)
         operator.__dict__["batch"] = SimpleNamespace(jobs=BatchJobs(self.fake), region="eu-west-1")
         operator.__dict__["store"] = self.store
+        # As Airflow makes the context: params may be other ones afterwards.
+        task = self.dag.get_task(name)
+        process_params(self.dag, task, dict(self.conf), suppress_exception=False)
         try:
             operator.execute({**context(ti, self.conf, conf=dict(self.conf)), "dag": self.dag})  # type: ignore[arg-type, typeddict-item]
         except TaskDeferred:
