@@ -33,9 +33,11 @@ class KillableStandalone(Standalone):
         process.kill()
         assert process.wait(30) is not None, f"{component} lives on"
 
-    def restart(self, component: str) -> None:
-        """Start a component that was killed."""
+    def restart(self, component: str, **settings: str) -> None:
+        """Start a component that was killed, with settings of its own besides those of all."""
+        common, self._env = self._env, {**self._env, **settings}
         self._components[component] = self._run(component)
+        self._env = common
 
 
 class FaultyAirflow(Airflow):
@@ -72,8 +74,22 @@ class FaultyAirflow(Airflow):
         try:
             yield
         finally:
-            self.standalone.restart(component)
-            until(f"{component} answers", self._answers)
+            self._restart(component)
+
+    @contextmanager
+    def with_settings(self, component: str, **settings: str) -> Iterator[None]:
+        """Have a component run with settings of its own; it is started anew before and after."""
+        self.standalone.kill(component)
+        self._restart(component, **settings)
+        try:
+            yield
+        finally:
+            self.standalone.kill(component)
+            self._restart(component)
+
+    def _restart(self, component: str, **settings: str) -> None:
+        self.standalone.restart(component, **settings)
+        until(f"{component} answers", self._answers)
 
     def _answers(self) -> bool:
         with contextlib.suppress(OSError):
