@@ -81,7 +81,8 @@ class Resumption:
         """
         there, origin = self._find(store)
         conf = context["dag_run"].conf
-        # Airflow's trigger form sends all parameters, untouched ones with their defaults.
+        # Airflow's trigger form sends all parameters, untouched ones with their defaults. The DAG still
+        # has these, for the start step has params of its own that the conf is written into.
         defaults = {name: param.value for name, param in context["dag"].params.items()}
         changed = [
             name

@@ -11,6 +11,7 @@ import pytest
 from airflow.configuration import conf
 
 from airflow_flowprovider import policy
+from tests.flowsdk.flows import ROOT
 
 OWN = "airflow_flowprovider.discovery.might_contain_flow"
 
@@ -75,4 +76,4 @@ def test_a_flow_becomes_a_dag_without_boto3(tmp_path: Path) -> None:
     """
     (tmp_path / "flow.py").write_text(textwrap.dedent(flow), "utf-8")
     command = [sys.executable, "-c", textwrap.dedent(script), str(tmp_path)]
-    subprocess.run(command, check=True, timeout=60, cwd=Path(__file__).parents[2])
+    subprocess.run(command, check=True, timeout=60, cwd=ROOT)

@@ -38,9 +38,11 @@ def defaults() -> BatchDefaults:
 
 
 @pytest.fixture
-def driver(
-    fake: FakeBatch, store: FlowDatastore, xcoms: XComs, monkeypatch: pytest.MonkeyPatch
-) -> Driver:
+def configured(monkeypatch: pytest.MonkeyPatch) -> None:
     for name, value in {"IMAGE": "python:3", "JOB_QUEUE": "q", "SYNC_WINDOW": "0"}.items():
         monkeypatch.setenv(f"AIRFLOW__FLOWPROVIDER__{name}", value)
+
+
+@pytest.fixture
+def driver(configured: None, fake: FakeBatch, store: FlowDatastore, xcoms: XComs) -> Driver:
     return Driver(fake, store, xcoms)

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
-from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -13,18 +12,19 @@ from airflow.sdk.definitions.param import process_params
 
 from airflow_flowprovider.compat import AirflowFailException
 from airflow_flowprovider.compiler import compile_flow
-from airflow_flowprovider.operators.step import FlowStepOperator
 from airflow_flowprovider.records import RECORD_KEY
 from flowsdk import FlowSpec, Parameter, step
-from flowsdk.aws_batch.jobs import BatchJobs
 from flowsdk.datastore import FlowDatastore, keys
 from flowsdk.exception import KeyNotFound
 from flowsdk.spec import ErrorInfo, TaskRef, TaskResult
 from tests.airflow_flowprovider.moved import TaskDeferred
+from tests.airflow_flowprovider.operators.driver import Driver
 from tests.airflow_flowprovider.operators.fakes import RUN, FakeTaskInstance, XComs, context
 from tests.airflow_flowprovider.operators.flows import SampleFlow
 from tests.flowsdk.aws_batch.fakes import FakeBatch, commit
 from tests.flowsdk.running import Finished, run
+
+pytestmark = pytest.mark.usefixtures("configured")
 
 TASKS = [("start", -1), ("body", 0), ("body", 1), ("left", 0), ("left", 1), ("right", 0),
          ("right", 1), ("both", 0), ("both", 1), ("join", -1), ("end", -1)]  # fmt: skip
@@ -61,9 +61,7 @@ class Resuming:
     def execute(self, name: str, index: int = -1, try_number: int = 1, max_tries: int = 2) -> bool:
         """Whether a task instance has succeeded without a job."""
         ti = FakeTaskInstance(name, index, try_number, max_tries, self.xcoms, dag_id=self.flow.__name__)  # fmt: skip
-        operator = FlowStepOperator(task_id=name, flow=self.flow, step=name, retries=2)
-        operator.__dict__["batch"] = SimpleNamespace(jobs=BatchJobs(self.fake), region="eu-west-1")
-        operator.__dict__["store"] = self.store
+        operator = Driver(self.fake, self.store, self.xcoms).operator(name, flow=self.flow)
         # As Airflow makes the context: params may be other ones afterwards.
         task = self.dag.get_task(name)
         process_params(self.dag, task, dict(self.conf), suppress_exception=False)
@@ -82,12 +80,6 @@ class Resuming:
                 return done
             done.append(task)
         return done
-
-
-@pytest.fixture(autouse=True)
-def configured(monkeypatch: pytest.MonkeyPatch) -> None:
-    for name, value in {"IMAGE": "python:3", "JOB_QUEUE": "q", "SYNC_WINDOW": "0"}.items():
-        monkeypatch.setenv(f"AIRFLOW__FLOWPROVIDER__{name}", value)
 
 
 @pytest.fixture

@@ -9,7 +9,6 @@ from flowsdk import (
     Config,
     FlowMutator,
     FlowSpec,
-    MutableFlow,
     MutableStep,
     Parameter,
     StepMutator,
@@ -21,19 +20,25 @@ from flowsdk import (
 Act = Callable[[Any], object]
 
 
-class FlowAct(FlowMutator):
+class Acts:
     """Does in each phase what it is given."""
 
     def init(self, pre: Act | None = None, late: Act | None = None) -> None:
         self.pre, self.late = pre, late
 
-    def pre_mutate(self, mutable_flow: MutableFlow) -> None:
+    def pre_mutate(self, mutable: Any) -> None:
         if self.pre:
-            self.pre(mutable_flow)
+            self.pre(mutable)
 
-    def mutate(self, mutable_flow: MutableFlow) -> None:
+    def mutate(self, mutable: Any) -> None:
         if self.late:
-            self.late(mutable_flow)
+            self.late(mutable)
+
+
+class StepAct(Acts, StepMutator): ...
+
+
+class FlowAct(Acts, FlowMutator): ...
 
 
 @user_step_decorator

@@ -19,23 +19,8 @@ from flowsdk.decorators.base import decorators_of
 from flowsdk.decorators.prepare import prepare
 from flowsdk.decorators.settings import step_settings
 from flowsdk.exception import DecoratorError
-from tests.flowsdk.decorators.user.mutated_flows import Act, Base, Takes, tagging
+from tests.flowsdk.decorators.user.mutated_flows import Act, Base, StepAct, Takes, tagging
 from tests.flowsdk.running import run
-
-
-class StepAct(StepMutator):
-    """Does in each phase what it is given."""
-
-    def init(self, pre: Act | None = None, late: Act | None = None) -> None:
-        self.pre, self.late = pre, late
-
-    def pre_mutate(self, mutable_step: MutableStep) -> None:
-        if self.pre:
-            self.pre(mutable_step)
-
-    def mutate(self, mutable_step: MutableStep) -> None:
-        if self.late:
-            self.late(mutable_step)
 
 
 def mutated(pre: Act | None = None, late: Act | None = None) -> type[FlowSpec]:
