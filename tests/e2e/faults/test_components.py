@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
 
-from tests.e2e.faults.support import FaultyAirflow, until
+from tests.e2e.faults.proxy import Gate
+from tests.e2e.faults.support import FaultyAirflow, Run, until
 
 pytestmark = pytest.mark.timeout(1200)
 
@@ -37,14 +40,23 @@ def test_a_triggerer_that_is_killed_and_restarted_with_fifty_jobs_out(
     run.nothing_left()
 
 
-def test_a_scheduler_that_is_killed_and_restarted(faulty: FaultyAirflow, tmp_path: Path) -> None:
-    deferred = faulty.run("FanFlow", tmp_path / "scheduler-deferred")
-    ended = faulty.run("FanFlow", tmp_path / "scheduler-ended")
+@contextmanager
+def at_three_points(
+    faulty: FaultyAirflow, folder: Path, name: str
+) -> Iterator[tuple[Run, Run, Run, Gate]]:
+    """Two runs whose first task has deferred, and one whose first worker is held after SubmitJob."""
+    deferred = faulty.run("FanFlow", folder / f"{name}-deferred")
+    ended = faulty.run("FanFlow", folder / f"{name}-ended")
     for run in (deferred, ended):
         run.until_state("start", "deferred")
-    submitting = faulty.run("FanFlow", tmp_path / "scheduler-submitting")
+    submitting = faulty.run("FanFlow", folder / f"{name}-submitting")
     with faulty.aws.hold("batch:SubmitJob", submitting.prefix("start"), after=True) as gate:
         gate.wait()
+        yield deferred, ended, submitting, gate
+
+
+def test_a_scheduler_that_is_killed_and_restarted(faulty: FaultyAirflow, tmp_path: Path) -> None:
+    with at_three_points(faulty, tmp_path, "scheduler") as (deferred, ended, submitting, _):
         with faulty.without("scheduler"):
             ended.release("go-start", "go-body")
             until("its job has ended", lambda: ended.results("start"))
@@ -64,13 +76,7 @@ def test_an_api_server_that_is_away_for_half_a_minute(
     # queued for ever (Airflow 3.3.2, ``process_executor_events``).
     patience = {"AIRFLOW__SCHEDULER__TASK_INSTANCE_HEARTBEAT_TIMEOUT": "300"}
     with faulty.with_settings("scheduler", **patience):
-        deferred = faulty.run("FanFlow", tmp_path / "api-deferred")
-        ended = faulty.run("FanFlow", tmp_path / "api-ended")
-        for run in (deferred, ended):
-            run.until_state("start", "deferred")
-        submitting = faulty.run("FanFlow", tmp_path / "api-submitting")
-        with faulty.aws.hold("batch:SubmitJob", submitting.prefix("start"), after=True) as gate:
-            gate.wait()
+        with at_three_points(faulty, tmp_path, "api") as (deferred, ended, submitting, gate):
             with faulty.without("api-server"):
                 gate.opened.set()
                 ended.release("go-start", "go-body")
